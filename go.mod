@@ -1,0 +1,3 @@
+module github.com/handfast/handfast
+
+go 1.26.0
