@@ -17,79 +17,32 @@ import (
 // inverted. An odd last byte counts as if a zero followed; see Join for pieces
 // of odd length.
 func Sum(b []byte, acc uint16) uint16 {
-	s, t := uint64(bits.ReverseBytes16(acc)), uint64(0)
-	var c, d uint64
+	s, carries := uint64(bits.ReverseBytes16(acc)), uint64(0)
 	for len(b) >= 64 {
-		// Two chains, so that one addition need not wait for the other.
+		// Each block is a chain of its own from zero, so that the processor
+		// can begin the next one before this one's carries are through.
 		p := (*[64]byte)(b)
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(p[0:8]), 0)
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(p[8:16]), c)
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(p[16:24]), c)
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(p[24:32]), c)
-		s, c = bits.Add64(s, 0, c)
-		s += c
-		t, d = bits.Add64(t, binary.LittleEndian.Uint64(p[32:40]), 0)
-		t, d = bits.Add64(t, binary.LittleEndian.Uint64(p[40:48]), d)
-		t, d = bits.Add64(t, binary.LittleEndian.Uint64(p[48:56]), d)
-		t, d = bits.Add64(t, binary.LittleEndian.Uint64(p[56:64]), d)
-		t, d = bits.Add64(t, 0, d)
-		t += d
+		x, c := bits.Add64(binary.LittleEndian.Uint64(p[0:8]), binary.LittleEndian.Uint64(p[8:16]), 0)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(p[16:24]), c)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(p[24:32]), c)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(p[32:40]), c)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(p[40:48]), c)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(p[48:56]), c)
+		x, c = bits.Add64(x, binary.LittleEndian.Uint64(p[56:64]), c)
+		carries += c
+		s, c = bits.Add64(s, x, 0)
+		carries += c
 		b = b[64:]
 	}
-	s, c = bits.Add64(s, t, 0)
-	s, c = bits.Add64(s, 0, c)
-	s += c
 	for len(b) >= 8 {
+		var c uint64
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b), 0)
-		s += c // cannot wrap again: a carry leaves at most 2^64-2
+		carries += c
 		b = b[8:]
 	}
-	return foldTail(s, b)
-}
-
-// SumCopy copies src to dst and returns what Sum(src, acc) would, in the same
-// pass over the bytes. dst must be at least as long as src and must not
-// overlap it, unless both begin at the same byte.
-func SumCopy(dst, src []byte, acc uint16) uint16 {
-	s, t := uint64(bits.ReverseBytes16(acc)), uint64(0)
-	var c, d uint64
-	dst = dst[:len(src)]
-	for len(src) >= 32 && len(dst) >= 32 {
-		p, q := (*[32]byte)(src), (*[32]byte)(dst)
-		w0, w1 := binary.LittleEndian.Uint64(p[0:8]), binary.LittleEndian.Uint64(p[8:16])
-		w2, w3 := binary.LittleEndian.Uint64(p[16:24]), binary.LittleEndian.Uint64(p[24:32])
-		binary.LittleEndian.PutUint64(q[0:8], w0)
-		binary.LittleEndian.PutUint64(q[8:16], w1)
-		binary.LittleEndian.PutUint64(q[16:24], w2)
-		binary.LittleEndian.PutUint64(q[24:32], w3)
-		s, c = bits.Add64(s, w0, 0)
-		s, c = bits.Add64(s, w1, c)
-		s, c = bits.Add64(s, 0, c)
-		s += c
-		t, d = bits.Add64(t, w2, 0)
-		t, d = bits.Add64(t, w3, d)
-		t, d = bits.Add64(t, 0, d)
-		t += d
-		src, dst = src[32:], dst[32:]
-	}
-	s, c = bits.Add64(s, t, 0)
-	s, c = bits.Add64(s, 0, c)
-	s += c
-	for len(src) >= 8 {
-		w := binary.LittleEndian.Uint64(src)
-		binary.LittleEndian.PutUint64(dst, w)
-		s, c = bits.Add64(s, w, 0)
-		s += c
-		src, dst = src[8:], dst[8:]
-	}
-	copy(dst, src)
-	return foldTail(s, src)
-}
-
-// foldTail adds the last bytes, fewer than eight, to a little-endian sum,
-// folds it to 16 bits and turns it into network order.
-func foldTail(s uint64, b []byte) uint16 {
-	s = uint64(uint32(s)) + s>>32 // 33 bits at most: room for what follows
+	// Halves of 32 bits leave room for everything that is still to come; there
+	// is at most a carry for every 8 bytes of memory.
+	s = s&0xffffffff + s>>32 + carries
 	if len(b) >= 4 {
 		s += uint64(binary.LittleEndian.Uint32(b))
 		b = b[4:]
@@ -102,6 +55,26 @@ func foldTail(s uint64, b []byte) uint16 {
 		s += uint64(b[0])
 	}
 	return bits.ReverseBytes16(fold(s))
+}
+
+// copyBlock is how much SumCopy copies before it sums: a multiple of two, and
+// small enough for source and destination to stay in the first-level cache.
+const copyBlock = 4096
+
+// SumCopy copies src to dst and returns what Sum(src, acc) would, fetching the
+// bytes from memory once. dst must be at least as long as src and must not
+// overlap it, unless both begin at the same byte. Copying and summing take
+// turns, because the runtime's copy moves more at a time than a loop over
+// words can.
+func SumCopy(dst, src []byte, acc uint16) uint16 {
+	dst = dst[:len(src)]
+	for len(src) > copyBlock {
+		copy(dst[:copyBlock], src[:copyBlock])
+		acc = Sum(src[:copyBlock], acc)
+		dst, src = dst[copyBlock:], src[copyBlock:]
+	}
+	copy(dst, src)
+	return Sum(src, acc)
 }
 
 // fold adds the 16-bit words of s with end-around carry.
