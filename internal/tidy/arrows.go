@@ -48,6 +48,9 @@ var arrows = map[string][]string{
 	"internal/reference": nil,
 	"internal/require":   nil,
 	"internal/tidy":      nil,
+
+	"internal/requirements":                  nil,
+	"internal/requirements/cmd/requirements": {"internal/requirements", "internal/tidy"},
 }
 
 // support is what lies outside the arrows: packages for tests and tools. Only
