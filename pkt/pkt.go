@@ -256,3 +256,7 @@ func (l *List) Release() {
 		p.Release()
 	}
 }
+
+// Exclusive reports whether r is the only reference to its chunk, so that its
+// owner may write into the spare room behind its bytes.
+func (r Ref) Exclusive() bool { return r.own != nil && r.own.refs.Load() == 1 }

@@ -74,6 +74,7 @@ type Event struct {
 	Kind       Kind
 	Why        Why
 	From, To   uint8 // states, as numbered by StateName
+	On         uint8 // of a StateChange: the trigger, as package tcp numbers it
 	SACKBlocks uint8
 	Flags      wire.TCPFlags
 	Segs       uint16 // wire segments in a super-segment

@@ -1,0 +1,122 @@
+package tcp
+
+import (
+	"github.com/handfast/handfast/cc"
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/trace"
+	"github.com/handfast/handfast/wire"
+)
+
+// checkACK is the fifth step of RFC 9293 §3.10.7.4 for ESTABLISHED and the
+// states after it. It reports whether the segment is to be processed further.
+func (c *TCB) checkACK(now mono.Time, seg *Segment) bool {
+	switch {
+	case c.snd.MAX.Less(seg.ACK): // of something not yet sent
+		c.traceDrop(now, seg, trace.WhyAckOfUnsent)
+		c.challengeACK(now)
+		return false
+	case seg.ACK.Less(c.snd.UNA-Seq(c.snd.maxWND)) || c.ghostACK(seg): // RFC 5961 §5.2
+		c.traceDrop(now, seg, trace.WhyOldACK)
+		c.challengeACK(now)
+		return false
+	case c.snd.UNA.Less(seg.ACK):
+		c.newACK(now, seg)
+		c.updateWindow(now, seg)
+	case seg.ACK == c.snd.UNA:
+		duplicate := c.isDuplicate(seg)
+		c.updateWindow(now, seg)
+		if duplicate {
+			c.duplicateACK(now)
+		}
+	}
+	if c.has(fPersist) || c.snd.WND == 0 {
+		c.expiries = 0 // it answers: RFC 9293 §3.8.6.1 (MUST-37)
+	}
+	return c.ourFINAcked(now)
+}
+
+// ghostACK reports an ACK for something before our ISS, which was never sent
+// although RFC 5961 §5.2 would let it pass early in a connection
+// (draft-ietf-tcpm-tcp-ghost-acks).
+func (c *TCB) ghostACK(seg *Segment) bool {
+	return c.bytesOut < 1<<31 && seg.ACK.Less(c.snd.ISS+1)
+}
+
+// ourFINAcked makes the changes of state that the ACK of our FIN brings about.
+func (c *TCB) ourFINAcked(now mono.Time) bool {
+	if !c.finAcked() {
+		return c.state != Closing && c.state != LastAck
+	}
+	switch c.state {
+	case FinWait1:
+		c.setState(now, FinWait2, OnACK)
+		c.lingerFinWait2(now)
+	case Closing:
+		c.setState(now, TimeWait, OnACK)
+		c.startTimeWait(now)
+		return false
+	case LastAck:
+		c.end(now, OnACK, ReasonNone)
+		return false
+	}
+	return true
+}
+
+// newACK handles an ACK that moves SND.UNA.
+func (c *TCB) newACK(now mono.Time, seg *Segment) {
+	acked := uint32(seg.ACK - c.snd.UNA)
+	flight := uint32(c.snd.MAX - c.snd.UNA)
+	wasFull := c.Room() == 0
+	c.measure(now, seg)
+	c.snd.UNA = seg.ACK
+	c.snd.NXT = maxSeq(c.snd.NXT, seg.ACK)
+	if to := seg.ACK; c.sndEnd().Less(to) { // the FIN is not in the queue
+		c.snd.queue.ackTo(c.sndEnd())
+	} else {
+		c.snd.queue.ackTo(to)
+	}
+	if c.snd.urgent && c.snd.UP.LessEq(c.snd.UNA) {
+		c.snd.urgent = false
+	}
+	c.backoff, c.expiries = 0, 0
+	c.pend &^= pendRetransmit
+	restart := true
+	if c.has(fRecovery) {
+		restart = c.recoveryACK(now, acked)
+	} else {
+		c.dupACKs = 0
+		c.cfg.Congestion.OnAck(&c.cc, &cc.RateSample{Now: now, Acked: acked, Flight: flight, SRTT: c.SRTT,
+			MSS: c.effMSS(), AppLimited: !c.has(fCwndLimited) && 2*flight < c.cc.Cwnd})
+	}
+	c.flags &^= fCwndLimited
+	if c.snd.UNA == c.snd.MAX { // RFC 6298 §5.2
+		c.deadlines[dRetransmit], c.progress = 0, 0
+		c.flags &^= fPersist
+	} else if restart { // RFC 6298 §5.3
+		c.progress = now
+		c.armRetransmit(now)
+	}
+	if wasFull || c.snd.queue.len() == 0 {
+		c.events |= EventWritable
+	}
+}
+
+// updateWindow follows RFC 9293 §3.10.7.4: only a segment that is newer than
+// the last one used may change SND.WND.
+func (c *TCB) updateWindow(now mono.Time, seg *Segment) {
+	if !c.snd.WL1.Less(seg.SEQ) && !(c.snd.WL1 == seg.SEQ && c.snd.WL2.LessEq(seg.ACK)) {
+		return
+	}
+	c.snd.WND = c.sndWindow(seg)
+	c.snd.WL1, c.snd.WL2 = seg.SEQ, seg.ACK
+	c.snd.maxWND = max(c.snd.maxWND, c.snd.WND)
+	if c.has(fPersist) && c.snd.WND > 0 {
+		c.stopPersist()
+	}
+}
+
+// isDuplicate is the definition of RFC 5681 §2, before the window is updated.
+func (c *TCB) isDuplicate(seg *Segment) bool {
+	return c.snd.UNA.Less(c.snd.MAX) && seg.Data.Len() == 0 &&
+		seg.Flags&(wire.FlagSYN|wire.FlagFIN) == 0 && c.sndWindow(seg) == c.snd.WND && seg.SEQ == c.rcv.NXT
+}

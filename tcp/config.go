@@ -1,0 +1,90 @@
+package tcp
+
+import (
+	"time"
+
+	"github.com/handfast/handfast/cc"
+	"github.com/handfast/handfast/trace"
+)
+
+// Config holds what many connections share: the profile's values and the
+// defaults of options. It must not change while a TCB uses it.
+type Config struct {
+	Profile Profile
+
+	SendBuffer    uint32 // bytes that may be queued and not yet acknowledged
+	ReceiveBuffer uint32 // bytes of payload that may wait for the application
+	WindowScale   uint8  // shift announced, at most 14; enough for ReceiveBuffer or the window is cut
+	NoWindowScale bool   // do not use RFC 7323 window scaling
+	NoTimestamps  bool   // do not use RFC 7323 timestamps
+	NoSACK        bool   // do not use RFC 2018 selective acknowledgements
+	Nagle         bool   // a connection's Nagle switch, initially
+	Congestion    cc.Algorithm
+
+	InitialRTO    time.Duration // RFC 6298 §2.1
+	MinRTO        time.Duration // RFC 6298 §2.4
+	MaxRTO        time.Duration // RFC 6298 §2.5
+	DelayedACK    time.Duration // longest that an ACK waits, below 500 ms (RFC 9293 §3.8.6.3)
+	QuickACKs     uint8         // segments acknowledged at once at the start of a connection
+	SillyOverride time.Duration // RFC 9293 §3.8.6.2.1: 0.1 to 1 s
+	TimeWait      time.Duration // 2 MSL
+	FinWait2      time.Duration // how long a closed connection waits for the peer's FIN; 0: for ever
+	UserTimeout   time.Duration // R2 in time: unacknowledged for so long ends the connection; 0: Retries counts
+	R1            uint8         // retransmissions before IP is advised and the application told
+	Retries       uint8         // R2 as a count of retransmissions; 0: UserTimeout alone decides
+	SYNRetries    uint8         // R2 for SYN
+	SYNACKRetries uint8         // of a half-open record
+	KeepIdle      time.Duration
+	KeepInterval  time.Duration
+	KeepCount     uint8
+	InitialWindow uint32        // segments, RFC 6928; 0: RFC 5681 §3.1
+	Challenge     time.Duration // least time between two answers to unacceptable segments, RFC 5961 §7
+
+	Trace trace.Sink // nil: nobody listens
+}
+
+// Profile selects behaviour where the RFCs leave a choice or Linux deviates.
+type Profile uint8
+
+const (
+	// ProfileLinux behaves as the Linux kernel does by default.
+	ProfileLinux Profile = iota
+	// ProfileRFC takes the values and the choices of the RFCs.
+	ProfileRFC
+)
+
+// The profiles' numbers. See the table of both in docs/deviations.md.
+const (
+	maxWindowScale    = 14  // RFC 7323 §2.3
+	minPeerMSS        = 48  // Linux' tcp_min_snd_mss; smaller ones are raised (T-RES-05)
+	defaultMSS4       = 536 // RFC 9293 §3.7.1
+	defaultMSS6       = 1220
+	maxPAWSIdle       = 24 * 24 * time.Hour // RFC 7323 §5.5
+	minRTTSample      = time.Microsecond
+	limitUnpaced      = 8    // segments that one ACK may grow cwnd by in slow start, RFC 9406 §4.2
+	maxOutOfOrder     = 1024 // ranges kept out of order
+	maxDuplicatesOwed = 64   // duplicate ACKs owed for one batch
+)
+
+// DefaultConfig returns the default of a profile, with NewReno.
+func DefaultConfig(p Profile) *Config {
+	c := &Config{
+		Profile: p, SendBuffer: 2 << 20, ReceiveBuffer: 2 << 20, WindowScale: 7, Nagle: true,
+		Congestion: cc.NewReno{},
+		InitialRTO: time.Second, MinRTO: 200 * time.Millisecond, MaxRTO: 120 * time.Second,
+		DelayedACK: 40 * time.Millisecond, QuickACKs: 16, SillyOverride: 200 * time.Millisecond,
+		TimeWait: 60 * time.Second, FinWait2: 60 * time.Second,
+		R1: 3, Retries: 15, SYNRetries: 6, SYNACKRetries: 5,
+		KeepIdle: 2 * time.Hour, KeepInterval: 75 * time.Second, KeepCount: 9,
+		InitialWindow: 10, Challenge: 500 * time.Millisecond,
+	}
+	if p == ProfileRFC {
+		c.MinRTO, c.MaxRTO = time.Second, 60*time.Second
+		c.DelayedACK, c.QuickACKs = 200*time.Millisecond, 0
+		c.TimeWait, c.FinWait2 = 240*time.Second, 0
+		c.UserTimeout, c.Retries = 5*time.Minute, 0 // RFC 9293 §3.9.1.1
+		c.SYNRetries = 7                            // gives up after 183 s, RFC 9293 §3.8.3
+		c.InitialWindow = 0
+	}
+	return c
+}

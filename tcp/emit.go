@@ -1,0 +1,341 @@
+package tcp
+
+import (
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/trace"
+	"github.com/handfast/handfast/wire"
+)
+
+// Emit fills seg with the next segment that is due, in a fixed order: RST,
+// SYN, retransmission, new data (with the FIN behind it), duplicate ACKs, ACK,
+// probe. It must be called after any other call, until it reports false. room
+// is the most payload one packet may carry: data is handed out in
+// super-segments of up to room bytes, to be cut into pieces of seg.MSSCut.
+// The references in seg.Data belong to the caller.
+func (c *TCB) Emit(now mono.Time, seg *Segment, room uint32) bool {
+	seg.Reset()
+	if c.pend&pendRST != 0 {
+		return c.emitRST(now, seg)
+	}
+	if c.state < SynSent {
+		return false
+	}
+	if c.has(fSYNUnacked) {
+		if c.snd.NXT == c.snd.ISS {
+			return c.emitSYN(now, seg)
+		}
+		if c.state == SynSent || c.state == SynReceived {
+			c.pend = 0
+			c.settle(now)
+			return false
+		}
+	}
+	if c.pend&pendRetransmit != 0 && c.emitRetransmit(now, seg) {
+		return true
+	}
+	if c.state != FinWait2 && c.state != TimeWait && c.emitData(now, seg, room) {
+		return true
+	}
+	if c.emitACK(now, seg) {
+		return true
+	}
+	c.settle(now)
+	return false
+}
+
+// sent finishes any segment but a RST: what every segment carries.
+func (c *TCB) sent(now mono.Time, seg *Segment, why trace.Why) bool {
+	seg.ACK = c.rcv.NXT
+	seg.Flags |= wire.FlagACK
+	seg.WND = c.advertise()
+	c.pend &^= pendACK | pendWindow
+	c.deadlines[dDelayedACK] = 0
+	c.count(now, seg, why)
+	return true
+}
+
+// count does the book-keeping of a segment that leaves.
+func (c *TCB) count(now mono.Time, seg *Segment, why trace.Why) {
+	n := uint32(seg.Data.Len())
+	c.segsOut++
+	if seg.MSSCut > 0 {
+		c.segsOut += (n - 1) / uint32(seg.MSSCut)
+	}
+	if c.cfg.Trace != nil {
+		c.traceSegment(now, trace.SegmentOut, seg, why)
+	}
+}
+
+// emitRST makes the RST of an abort: SEQ is SND.NXT, RFC 9293 §3.10.5.
+func (c *TCB) emitRST(now mono.Time, seg *Segment) bool {
+	c.pend = 0
+	seg.SEQ, seg.ACK = c.snd.MAX, c.rcv.NXT
+	seg.Flags = wire.FlagRST | wire.FlagACK
+	if c.has(fTimestamps) { // RFC 7323 §3.2: should be on RST too
+		seg.Opts.Has |= wire.HasTimestamps
+		seg.Opts.TSVal, seg.Opts.TSEcr = c.tsNow(now), c.tsRecent
+	}
+	c.count(now, seg, c.why)
+	return true
+}
+
+// emitSYN makes our SYN, or SYN-ACK in SYN-RECEIVED.
+func (c *TCB) emitSYN(now mono.Time, seg *Segment) bool {
+	seg.SEQ = c.snd.ISS
+	seg.Flags = wire.FlagSYN
+	seg.WND = synWindow(c.rcv.size)
+	if c.state != SynSent {
+		seg.Flags |= wire.FlagACK
+		seg.ACK = c.rcv.NXT
+		c.rcv.lastACK = c.rcv.NXT
+		if e := c.rcv.NXT.Add(int(seg.WND)); c.rcv.edge.Less(e) {
+			c.rcv.edge = e
+		}
+	}
+	c.synOptions(now, &seg.Opts)
+	c.snd.NXT = c.snd.ISS + 1
+	if c.snd.MAX == c.snd.ISS {
+		c.snd.MAX = c.snd.NXT
+		c.rttSeq, c.rttStart = c.snd.NXT, now
+		c.flags |= fTiming
+	} else {
+		c.retransmits++
+	}
+	c.pend &^= pendACK
+	if c.deadlines[dRetransmit] == 0 {
+		c.armRetransmit(now)
+	}
+	why := trace.WhyHandshake
+	if c.expiries > 0 {
+		why = trace.WhyRetransmitTimeout
+	}
+	c.count(now, seg, why)
+	return true
+}
+
+// emitRetransmit sends the segment at SND.UNA again: fast retransmit, partial
+// ACK. It is cut by today's MSS.
+func (c *TCB) emitRetransmit(now mono.Time, seg *Segment) bool {
+	c.pend &^= pendRetransmit
+	if c.snd.UNA == c.snd.MAX {
+		return false
+	}
+	c.flags &^= fTiming // Karn
+	return c.emitRange(now, seg, c.snd.UNA, int(c.effMSS()), c.why)
+}
+
+// emitRange makes a segment of up to n bytes that were sent before, with the
+// FIN if it follows them and was sent too.
+func (c *TCB) emitRange(now mono.Time, seg *Segment, from Seq, n int, why trace.Why) bool {
+	seg.SEQ = from
+	n = min(n, maxSeq(c.sndEnd(), from).Sub(from), c.snd.MAX.Sub(from))
+	if n > 0 {
+		seg.Data = c.snd.queue.view(from, n)
+		n = seg.Data.Len()
+	}
+	end := from.Add(n)
+	if end == c.sndEnd() && c.finSent() {
+		seg.Flags |= wire.FlagFIN
+		end++
+	}
+	if end == c.sndEnd() || seg.Flags&wire.FlagFIN != 0 {
+		seg.Flags |= wire.FlagPSH
+	}
+	c.snd.NXT = maxSeq(c.snd.NXT, end)
+	c.retransmits++
+	c.lastSnd = now
+	c.urgentPointer(seg)
+	c.segOptions(now, &seg.Opts)
+	c.sent(now, seg, why)
+	c.armRetransmit(now)
+	return true
+}
+
+// emitData sends what windows and rules let out from SND.NXT on, and the FIN
+// when the queue ends there.
+func (c *TCB) emitData(now mono.Time, seg *Segment, room uint32) bool {
+	avail := c.sndEnd().Sub(c.snd.NXT)
+	fin := c.has(fFINQueued) && avail >= 0 && c.state != Established && c.state != CloseWait
+	if avail <= 0 && !(fin && c.snd.NXT == c.sndEnd()) {
+		return false
+	}
+	if c.snd.NXT == c.snd.UNA && c.snd.MAX == c.snd.UNA {
+		c.restartAfterIdle(now)
+	}
+	c.segOptions(now, &seg.Opts)
+	mss := c.cutSize(seg)
+	usable, cwnd := c.usable(), c.cwndRoom()
+	if usable <= 0 {
+		return c.refuse(seg)
+	}
+	if cwnd < mss && cwnd < avail && c.flight() > 0 || cwnd <= 0 {
+		c.flags |= fCwndLimited
+		return c.refuse(seg)
+	}
+	n := min(avail, usable, max(cwnd, mss), max(int(room), mss))
+	if n > 0 {
+		n = min(n, c.snd.queue.span(c.snd.NXT, n))
+	}
+	override := c.pend&pendOverride != 0
+	n, ok := c.silly(n, avail, usable, mss, fin, override)
+	if !ok {
+		return c.refuse(seg)
+	}
+	c.pend &^= pendOverride
+	if n > mss {
+		seg.MSSCut = uint16(mss)
+	}
+	c.makeData(now, seg, n, fin && n == avail && usable > n)
+	return true
+}
+
+// refuse empties a segment that will not be sent.
+func (c *TCB) refuse(seg *Segment) bool { seg.Reset(); return false }
+
+// cutSize is the payload of a full segment with the options that seg has.
+func (c *TCB) cutSize(seg *Segment) int {
+	mss := int(c.effMSS())
+	if seg.Opts.NSACK > 0 {
+		mss = int(c.snd.MSS) - seg.Opts.Len()
+	}
+	return max(mss, 1)
+}
+
+// silly applies Nagle's algorithm (RFC 9293 §3.7.4) and the sender's silly
+// window avoidance (§3.8.6.2.1): of n bytes that could go it returns how many
+// shall, and whether any segment goes at all.
+func (c *TCB) silly(n, avail, usable, mss int, fin, override bool) (int, bool) {
+	if n == 0 { // a bare FIN
+		return 0, true
+	}
+	tail := n % mss
+	if tail == 0 {
+		return n, true
+	}
+	again := c.snd.MAX.Sub(c.snd.NXT) // bytes that were sent before are no small packet of ours
+	idle := c.snd.NXT == c.snd.UNA && n < mss
+	switch {
+	case again > 0 && n <= again:
+	case n == avail && (!c.has(fNagle) || idle || fin): // (2) all that there is
+	case n == usable && n < mss && 2*uint32(n) >= c.snd.maxWND && (idle || !c.has(fNagle)): // (3)
+	case override:
+	case n > mss:
+		n -= tail // the full ones go, the rest waits
+	default:
+		return 0, false
+	}
+	return n, true
+}
+
+// makeData fills the segment with n bytes from SND.NXT on, fin says with the
+// FIN behind them.
+func (c *TCB) makeData(now mono.Time, seg *Segment, n int, fin bool) {
+	seg.SEQ = c.snd.NXT
+	if n > 0 {
+		seg.Data = c.snd.queue.view(c.snd.NXT, n)
+	}
+	why := trace.WhyNewData
+	end := c.snd.NXT.Add(n)
+	if fin {
+		seg.Flags |= wire.FlagFIN
+		end++
+		if n == 0 {
+			why = trace.WhyFIN
+		}
+	}
+	if n > 0 && c.snd.NXT.Add(n) == c.sndEnd() { // RFC 9293 §3.9.1.2 (MUST-61, SHLD-27)
+		seg.Flags |= wire.FlagPSH
+	}
+	if c.snd.NXT.Less(c.snd.MAX) {
+		why = trace.WhyRetransmitTimeout
+		c.retransmits += uint32((n + int(c.effMSS()) - 1) / int(c.effMSS()))
+	} else {
+		c.bytesOut += uint64(n)
+		if !c.has(fTiming) {
+			c.rttSeq, c.rttStart = end, now
+			c.flags |= fTiming
+		}
+	}
+	c.cfg.Congestion.OnSent(&c.cc, now, uint32(n), c.flight())
+	c.snd.NXT = end
+	c.snd.MAX = maxSeq(c.snd.MAX, end)
+	if c.quick > 0 && n > 0 && now.Sub(c.lastRcv) < c.cfg.DelayedACK && c.bytesIn > 0 {
+		c.quick = 0 // a dialogue: ACKs will travel with answers
+	}
+	c.lastSnd = now
+	c.urgentPointer(seg)
+	c.sent(now, seg, why)
+	if c.deadlines[dRetransmit] == 0 || c.has(fPersist) { // RFC 6298 §5.1
+		c.armRetransmit(now)
+	}
+}
+
+// urgentPointer marks a segment while urgent data is still ahead of it. Only
+// the first 65,535 octets after SEQ can be pointed at: data beyond is marked
+// when its turn comes (MUST-31).
+func (c *TCB) urgentPointer(seg *Segment) {
+	if !c.snd.urgent {
+		return
+	}
+	if d := c.snd.UP.Sub(seg.SEQ); d > 0 {
+		seg.Flags |= wire.FlagURG
+		seg.UP = uint16(min(d, 65535))
+	}
+}
+
+// restartAfterIdle lets cwnd decay when nothing was sent for an RTO, RFC 5681
+// §4.1.
+func (c *TCB) restartAfterIdle(now mono.Time) {
+	if c.lastSnd != 0 && now.Sub(c.lastSnd) > c.RTO {
+		c.cfg.Congestion.OnIdleRestart(&c.cc, now, initialWindow(c.cfg, c.effMSS()))
+		c.lastSnd = now
+	}
+}
+
+// emitACK sends what carries no data: owed duplicate ACKs, an ACK, a probe.
+func (c *TCB) emitACK(now mono.Time, seg *Segment) bool {
+	why := c.why
+	seg.SEQ = c.snd.MAX
+	if c.snd.NXT.Less(c.snd.MAX) && !c.has(fSYNUnacked) {
+		seg.SEQ = c.snd.NXT
+	}
+	switch {
+	case c.dupOwed > 0:
+		c.dupOwed--
+		why = trace.WhyDuplicateACK
+	case c.pend&pendProbe != 0:
+		return c.emitProbe(now, seg)
+	case c.pend&pendKeepalive != 0: // no data: RFC 9293 §3.8.4 (SHLD-12)
+		c.pend &^= pendKeepalive
+		seg.SEQ = c.snd.NXT - 1
+		why = trace.WhyKeepalive
+	case c.pend&pendACK != 0:
+	default:
+		return false
+	}
+	c.segOptions(now, &seg.Opts)
+	return c.sent(now, seg, why)
+}
+
+// emitProbe makes a zero-window probe, RFC 9293 §3.8.6.1: one octet beyond the
+// window.
+//
+// Deviation: in the Linux profile the probe is an old, empty segment instead,
+// as Linux sends it; it provokes the same ACK and never has to be taken back.
+func (c *TCB) emitProbe(now mono.Time, seg *Segment) bool {
+	c.pend &^= pendProbe
+	c.segOptions(now, &seg.Opts)
+	seg.SEQ = c.snd.UNA - 1
+	if c.cfg.Profile == ProfileRFC {
+		seg.SEQ = c.snd.UNA
+		if c.snd.queue.len() > 0 {
+			seg.Data = c.snd.queue.view(seg.SEQ, 1)
+		} else if c.has(fFINQueued) {
+			seg.Flags |= wire.FlagFIN
+		}
+		// If it is taken, the ACK covers it: SND.MAX knows, SND.NXT does not.
+		c.snd.MAX = maxSeq(c.snd.MAX, seg.SEQ+1)
+	}
+	c.urgentPointer(seg)
+	return c.sent(now, seg, trace.WhyZeroWindowProbe)
+}

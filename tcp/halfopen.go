@@ -1,0 +1,195 @@
+package tcp
+
+import (
+	"time"
+
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/wire"
+)
+
+// ListenVerdict is what a listener does with a segment.
+type ListenVerdict uint8
+
+// The verdicts of ArriveListen.
+const (
+	ListenDrop  ListenVerdict = iota
+	ListenReset               // answer with ResetFor
+	ListenSYN                 // make a HalfOpen
+)
+
+// ArriveListen decides about a segment in LISTEN, RFC 9293 §3.10.7.2.
+func ArriveListen(seg *Segment) ListenVerdict {
+	switch {
+	case seg.Has(wire.FlagRST): // first
+		return ListenDrop
+	case seg.Has(wire.FlagACK): // second
+		return ListenReset
+	case seg.Has(wire.FlagSYN): // third
+		if seg.Has(wire.FlagFIN) {
+			return ListenDrop // no honest peer sends it (T-PAR-06)
+		}
+		return ListenSYN
+	}
+	return ListenDrop // fourth
+}
+
+// HalfOpen is a connection in SYN-RECEIVED that began as a passive OPEN: all
+// that must be known before the peer has proved that it receives what we
+// send. RFC 4987 §3 calls the collection of them a SYN cache.
+//
+// Text on a SYN is dropped: it was not acknowledged and comes again (RFC 9293
+// §3.10.7.2 lets it be queued; nobody sends it without TCP Fast Open).
+type HalfOpen struct {
+	ISS, IRS      Seq
+	TSRecent      uint32
+	TSOffset      uint32
+	ID            uint32
+	WND           uint16 // the SYN's, not scaled
+	OurMSS        uint16 // announced
+	peer          PeerOptions
+	WScaleOK      bool // our SYN-ACK carried the window scale option
+	V6            bool
+	Retransmitted bool
+	retries       uint8
+	Sent          mono.Time // the SYN-ACK
+	Deadline      mono.Time // its retransmission
+	challenge     mono.Time
+}
+
+// NewHalfOpen returns the record for a SYN that ArriveListen accepted: the
+// edge from LISTEN to SYN-RECEIVED.
+func NewHalfOpen(now mono.Time, cfg *Config, seg *Segment, p *Params) HalfOpen {
+	CheckEdge(Listen, SynReceived, OnSYN)
+	h := HalfOpen{ISS: p.ISS, IRS: seg.SEQ, TSOffset: p.TSOffset, ID: p.ID, WND: seg.WND, OurMSS: p.MSS,
+		peer: peerOptions(&seg.Opts), V6: p.V6, Sent: now, Deadline: now.Add(cfg.InitialRTO)}
+	if seg.Opts.Has&wire.HasTimestamps != 0 {
+		h.TSRecent = seg.Opts.TSVal
+	}
+	h.WScaleOK = h.peer.Has&wire.HasWScale != 0 && !cfg.NoWindowScale
+	return h
+}
+
+// window is the receive window of the SYN-ACK.
+func (h *HalfOpen) window(cfg *Config) uint16 { return synWindow(cfg.ReceiveBuffer) }
+
+func (h *HalfOpen) timestamps(cfg *Config) bool {
+	return h.peer.Has&wire.HasTimestamps != 0 && !cfg.NoTimestamps
+}
+
+func (h *HalfOpen) tsNow(now mono.Time) uint32 {
+	return uint32(int64(now)/int64(time.Millisecond)) + h.TSOffset
+}
+
+// SYNACK fills out with our SYN-ACK. An option is answered only if the SYN had
+// it: RFC 7323 §2.2 and §3.2, RFC 2018 §2.
+func (h *HalfOpen) SYNACK(now mono.Time, cfg *Config, out *Segment) {
+	out.Reset()
+	out.SEQ, out.ACK = h.ISS, h.IRS+1
+	out.Flags = wire.FlagSYN | wire.FlagACK
+	out.WND = h.window(cfg)
+	o := &out.Opts
+	o.MSS, o.Has = h.OurMSS, wire.HasMSS
+	if h.WScaleOK {
+		o.WScale, o.Has = cfg.windowScale(), o.Has|wire.HasWScale
+	}
+	if h.peer.Has&wire.HasSACKPermitted != 0 && !cfg.NoSACK {
+		o.Has |= wire.HasSACKPermitted
+	}
+	if h.timestamps(cfg) {
+		o.Has |= wire.HasTimestamps
+		o.TSVal, o.TSEcr = h.tsNow(now), h.TSRecent
+	}
+}
+
+// ACK fills out with a bare ACK in SYN-RECEIVED: the answer to what is
+// unacceptable.
+func (h *HalfOpen) ACK(now mono.Time, cfg *Config, out *Segment) {
+	out.Reset()
+	out.SEQ, out.ACK = h.ISS+1, h.IRS+1
+	out.Flags = wire.FlagACK
+	out.WND = h.window(cfg)
+	if h.WScaleOK {
+		out.WND >>= cfg.windowScale()
+	}
+	if h.timestamps(cfg) {
+		out.Opts.Has |= wire.HasTimestamps
+		out.Opts.TSVal, out.Opts.TSEcr = h.tsNow(now), h.TSRecent
+	}
+}
+
+// HalfOpenVerdict is what comes of a segment for a HalfOpen.
+type HalfOpenVerdict uint8
+
+// The verdicts of HalfOpen.Arrive.
+const (
+	HalfOpenDrop        HalfOpenVerdict = iota
+	HalfOpenACK                         // answer with ACK
+	HalfOpenSYNACK                      // the SYN came again: answer with SYNACK
+	HalfOpenReset                       // answer with ResetFor
+	HalfOpenGone                        // back to LISTEN: forget the record
+	HalfOpenEstablished                 // TCB.Accept, then Arrive with this segment
+)
+
+// Arrive is RFC 9293 §3.10.7.4 for SYN-RECEIVED after a passive OPEN.
+func (h *HalfOpen) Arrive(now mono.Time, cfg *Config, seg *Segment) HalfOpenVerdict {
+	nxt := h.IRS + 1
+	if seg.Flags&(wire.FlagSYN|wire.FlagACK|wire.FlagRST) == wire.FlagSYN && seg.SEQ == h.IRS {
+		return HalfOpenSYNACK
+	}
+	rst := seg.Has(wire.FlagRST)
+	wnd := uint32(h.window(cfg))
+	length := seg.LEN()
+	ok := seg.SEQ.In(nxt, wnd) || length > 0 && (seg.SEQ+Seq(length)-1).In(nxt, wnd)
+	if wnd == 0 {
+		ok = seg.SEQ == nxt && length == 0
+	}
+	if ok && !rst && h.timestamps(cfg) && seg.Opts.Has&wire.HasTimestamps != 0 {
+		ok = int32(seg.Opts.TSVal-h.TSRecent) >= 0 // PAWS, RFC 7323 §5.3
+	}
+	switch {
+	case !ok && rst:
+		return HalfOpenDrop
+	case !ok:
+		return h.throttled(now, cfg)
+	case rst && seg.SEQ == nxt:
+		CheckEdge(SynReceived, Listen, OnRST)
+		return HalfOpenGone
+	case rst:
+		return h.throttled(now, cfg) // RFC 5961 §3
+	case seg.Has(wire.FlagSYN):
+		CheckEdge(SynReceived, Listen, OnSYN)
+		return HalfOpenGone
+	case !seg.Has(wire.FlagACK):
+		return HalfOpenDrop
+	case seg.ACK != h.ISS+1:
+		return HalfOpenReset
+	}
+	return HalfOpenEstablished
+}
+
+func (h *HalfOpen) throttled(now mono.Time, cfg *Config) HalfOpenVerdict {
+	if now < h.challenge {
+		return HalfOpenDrop
+	}
+	h.challenge = now.Add(cfg.Challenge)
+	return HalfOpenACK
+}
+
+// Advance is to be called at Deadline: resend says that the SYN-ACK is due
+// again, gone that its retransmissions are used up.
+func (h *HalfOpen) Advance(now mono.Time, cfg *Config) (resend, gone bool) {
+	if now < h.Deadline {
+		return false, false
+	}
+	if h.retries >= cfg.SYNACKRetries {
+		CheckEdge(SynReceived, Listen, OnTimeout)
+		return false, true
+	}
+	h.retries++
+	h.Retransmitted = true
+	h.Deadline = now.Add(min(cfg.InitialRTO<<h.retries, cfg.MaxRTO))
+	return true, false
+}
+
+// Retries is how often the SYN-ACK was sent again.
+func (h *HalfOpen) Retries() int { return int(h.retries) }

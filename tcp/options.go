@@ -1,0 +1,80 @@
+package tcp
+
+import (
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/wire"
+)
+
+const optTimestamps = wire.HasTimestamps
+
+// PeerOptions is what the peer's SYN offered, reduced to what a connection
+// keeps.
+type PeerOptions struct {
+	MSS    uint16
+	WScale uint8
+	Has    wire.OptionSet
+}
+
+// peerOptions reads a SYN's options.
+func peerOptions(o *wire.TCPOptions) PeerOptions {
+	return PeerOptions{MSS: o.MSS, WScale: min(o.WScale, maxWindowScale), Has: o.Has} // RFC 7323 §2.3
+}
+
+// negotiate applies the options of the peer's SYN. scaling says that our own
+// SYN carried the window scale option too: only then is it in force, RFC 7323
+// §2.2.
+func (c *TCB) negotiate(p *PeerOptions, scaling bool) {
+	mss := c.snd.MSS // what the path carries is known through rcv.MSS
+	if p.Has&wire.HasMSS != 0 {
+		mss = min(max(p.MSS, minPeerMSS), c.rcv.MSS)
+	}
+	c.snd.MSS = mss
+	if p.Has&wire.HasWScale != 0 && scaling {
+		c.snd.scale = p.WScale
+		c.rcv.scale = c.cfg.windowScale()
+	} else {
+		c.snd.scale, c.rcv.scale = 0, 0
+	}
+	if p.Has&wire.HasTimestamps != 0 && !c.cfg.NoTimestamps {
+		c.flags |= fTimestamps
+	}
+	if p.Has&wire.HasSACKPermitted != 0 && !c.cfg.NoSACK {
+		c.flags |= fSACK
+	}
+}
+
+// synOptions fills in the options of our SYN, or of a SYN-ACK in answer to a
+// SYN that offered peer.
+func (c *TCB) synOptions(now mono.Time, o *wire.TCPOptions) {
+	o.MSS, o.Has = c.rcv.MSS, wire.HasMSS
+	answering := c.state != SynSent
+	if !c.cfg.NoWindowScale && (!answering || c.rcv.scale > 0 || c.snd.scale > 0) {
+		o.WScale, o.Has = c.rcv.scale, o.Has|wire.HasWScale
+	}
+	if !c.cfg.NoSACK && (!answering || c.has(fSACK)) {
+		o.Has |= wire.HasSACKPermitted
+	}
+	if !c.cfg.NoTimestamps && (!answering || c.has(fTimestamps)) {
+		o.Has |= wire.HasTimestamps
+		o.TSVal = c.tsNow(now)
+		if answering {
+			o.TSEcr = c.tsRecent
+		}
+	}
+}
+
+// segOptions fills in the options of every later segment: timestamps
+// (RFC 7323 §3.2) and, while something is out of order, SACK blocks
+// (RFC 2018 §4), as many as fit.
+func (c *TCB) segOptions(now mono.Time, o *wire.TCPOptions) {
+	room := 4
+	if c.has(fTimestamps) {
+		o.Has |= wire.HasTimestamps
+		o.TSVal, o.TSEcr = c.tsNow(now), c.tsRecent
+		room = 3
+	}
+	if c.rcv.ooo != nil && c.has(fSACK) && len(c.rcv.ooo.ranges) > 0 {
+		o.NSACK = uint8(c.rcv.ooo.blocks(o.SACK[:room]))
+		o.Has |= wire.HasSACK
+	}
+}

@@ -1,0 +1,301 @@
+package tcp
+
+import (
+	"time"
+
+	"github.com/handfast/handfast/cc"
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/trace"
+)
+
+// sndSpace is the send sequence space, RFC 9293 §3.3.1 figure 3:
+//
+//	     1         2          3          4
+//	----------|----------|----------|----------
+//	       UNA        NXT        UNA+WND
+//
+//	1 acknowledged   2 sent, not acknowledged   3 may be sent   4 may not yet
+//
+// MAX is the highest NXT ever was: a timeout pulls NXT back to UNA, and what
+// lies below MAX is then sent again.
+type sndSpace struct {
+	UNA, NXT, MAX Seq
+	WND           uint32 // scaled
+	WL1, WL2      Seq
+	UP            Seq // octet after the urgent data; valid while urgent
+	ISS           Seq
+	maxWND        uint32 // largest window ever offered, RFC 5961 §5.2, RFC 9293 §3.8.6.2.1
+	MSS           uint16 // what a segment may carry with no options at all
+	scale         uint8  // shift of windows received
+	urgent        bool
+	queue         sndQueue // UNA onwards
+}
+
+// rcvSpace is the receive sequence space, RFC 9293 §3.3.1 figure 4:
+//
+//	     1          2          3
+//	----------|----------|----------
+//	       NXT        NXT+WND
+//
+//	1 received and acknowledged   2 may be received   3 may not yet
+//
+// Kept is the right edge instead of WND, because it is what must never move
+// left (RFC 9293 §3.8.6): WND = edge - NXT.
+type rcvSpace struct {
+	NXT, edge Seq
+	UP        Seq // octet after the urgent data; valid while urgent
+	IRS       Seq
+	lastACK   Seq    // RCV.NXT as last sent (Last.ACK.sent, RFC 7323 §4.3)
+	size      uint32 // bytes that may wait
+	MSS       uint16 // what we announced
+	seen      uint16 // largest segment seen, an estimate of the peer's full size
+	scale     uint8  // shift of windows sent
+	urgent    bool
+	queue     rcvQueue
+	ooo       *oooQueue // nil while nothing is out of order
+}
+
+// WND is the receive window as last advertised.
+func (r *rcvSpace) WND() uint32 {
+	if w := r.edge.Sub(r.NXT); w > 0 {
+		return uint32(w)
+	}
+	return 0
+}
+
+// Kinds of deadlines of a TCB.
+const (
+	dRetransmit = iota // retransmission, or probe when persisting
+	dDelayedACK
+	dKeepalive
+	dLinger // FIN-WAIT-2 and TIME-WAIT
+	numDeadlines
+)
+
+// What is owed to the peer, in pend.
+const (
+	pendRST = 1 << iota
+	pendSYN
+	pendRetransmit // the segment at SND.UNA, by fast retransmit or partial ACK
+	pendACK
+	pendProbe     // zero-window probe
+	pendKeepalive // keepalive probe
+	pendOverride  // a silly segment may go out, RFC 9293 §3.8.6.2.1 (4)
+	pendWindow    // pendACK is (also) a window update
+)
+
+// Flags of a connection, in flags.
+const (
+	fPassive     = 1 << iota // began as a passive OPEN, RFC 9293 §3.5.2 (MUST-11)
+	fV6                      // decides the default MSS
+	fNagle                   // small segments wait
+	fTimestamps              // negotiated
+	fSACK                    // negotiated
+	fFINQueued               // CLOSE or SHUTDOWN: a FIN follows the last byte
+	fRcvClosed               // the application reads no more
+	fDetached                // the application has let go
+	fPersist                 // dRetransmit is the persist timer
+	fKeepalive               // switched on
+	fRecovery                // in fast recovery
+	fCwndLimited             // cwnd was what stopped Emit since the last ACK
+	fFINReceived             // the peer's FIN was reached in sequence
+	fTiming                  // an RTT measurement is running
+	fSYNLost                 // a SYN was retransmitted
+	fSYNUnacked              // our SYN is outstanding or not sent yet
+	fPartialACK              // a partial ACK was seen in this recovery
+)
+
+// TCB is a transmission control block, RFC 9293 §3.3.1: one connection. The
+// zero value is in CLOSED. A TCB is not safe for concurrent use.
+type TCB struct {
+	cfg *Config
+	snd sndSpace
+	rcv rcvSpace
+	cc  cc.State
+
+	deadlines [numDeadlines]mono.Time
+	SRTT      time.Duration // RFC 6298; 0 before the first sample
+	RTTVAR    time.Duration
+	RTO       time.Duration // not backed off
+	progress  mono.Time     // since when the oldest unacknowledged octet waits; 0: nothing does
+	lastRcv   mono.Time     // last segment from the peer
+	lastSnd   mono.Time     // last data sent, RFC 5681 §4.1
+	challenge mono.Time     // no challenge ACK before this
+	rttStart  mono.Time     // when rttSeq was sent
+	rttSeq    Seq
+	recover   Seq    // RFC 6582
+	inflate   uint32 // cwnd on loan during fast recovery, RFC 5681 §3.2
+
+	tsRecent    uint32 // TS.Recent, RFC 7323 §4.3
+	tsOffset    uint32
+	tsRecentAge mono.Time
+
+	keepIdle, keepInterval uint32 // ms
+	userTimeout            uint32 // ms; 0: the Config's R2
+	id                     uint32
+
+	flags     uint32
+	pend      uint8
+	why       trace.Why // of what is pending
+	state     State
+	err       Reason
+	soft      Reason
+	events    Events
+	backoff   uint8 // doublings of RTO, or of the probe interval
+	expiries  uint8 // timeouts since the peer was last heard
+	dupACKs   uint8
+	dupOwed   uint8
+	keepCount uint8
+	keepSent  uint8
+	quick     uint8
+
+	retransmits uint32
+	segsIn      uint32
+	segsOut     uint32
+	bytesIn     uint64
+	bytesOut    uint64
+}
+
+// Params are the properties of one connection that its maker knows.
+type Params struct {
+	ID       uint32 // names the connection in trace events
+	ISS      Seq    // initial send sequence number, RFC 6528
+	MSS      uint16 // announced and the most we send: the path's MTU less IP and TCP header, RFC 6691
+	TSOffset uint32 // of the timestamp clock, RFC 7323 §7.1
+	V6       bool
+}
+
+// Events are things that happened since TakeEvents was last called.
+type Events uint8
+
+// The events.
+const (
+	EventUrgent    Events = 1 << iota // the urgent pointer is new or has advanced, RFC 9293 §3.8.5
+	EventR1                           // R1 reached: IP should look for another gateway, RFC 9293 §3.8.3
+	EventSoftError                    // SoftErr has something new
+	EventReadable                     // in-order data, EOF or an error arrived
+	EventWritable                     // room to queue appeared, or an error
+	EventState                        // the state changed
+)
+
+// Reason says why a connection ended, or what troubles it.
+type Reason uint8
+
+// The reasons.
+const (
+	ReasonNone            Reason = iota
+	ReasonRefused                // RST in answer to our SYN
+	ReasonReset                  // RST from the peer
+	ReasonTimeout                // R2 reached, RFC 9293 §3.8.3
+	ReasonUserTimeout            // the application's own limit
+	ReasonKeepalive              // no answer to keepalive probes
+	ReasonAborted                // ABORT, or CLOSE with data unread
+	ReasonClosed                 // CLOSE before the connection existed
+	ReasonUnreachable            // ICMP: network or host unreachable
+	ReasonPortUnreachable        // ICMP: port unreachable
+	ReasonProtoUnreachable
+	ReasonTimeExceeded
+	ReasonParameterProblem
+	ReasonRetransmitting // soft: R1 reached
+	ReasonMemory         // evicted under memory pressure
+)
+
+var reasonTexts = [...]string{"none", "connection refused", "connection reset by peer", "timed out",
+	"user timeout", "keepalive timeout", "aborted", "closed", "host unreachable", "port unreachable",
+	"protocol unreachable", "time to live exceeded", "parameter problem", "retransmitting", "out of memory"}
+
+// String describes the reason in a few words.
+func (r Reason) String() string { return reasonTexts[r] }
+
+// State returns the connection's state.
+func (c *TCB) State() State { return c.state }
+
+// Err returns why the connection ended, ReasonNone as long as it did not or
+// when it ended by FINs of both sides.
+func (c *TCB) Err() Reason { return c.err }
+
+// SoftErr returns the last trouble that did not end the connection, and
+// forgets it. RFC 9293 §3.9.1.8.
+func (c *TCB) SoftErr() Reason { r := c.soft; c.soft = ReasonNone; return r }
+
+// TakeEvents returns what happened since the last call, and forgets it.
+func (c *TCB) TakeEvents() Events { e := c.events; c.events = 0; return e }
+
+// Deadline returns when Advance must be called next, exactly; 0 if nothing
+// waits for the clock.
+func (c *TCB) Deadline() mono.Time {
+	d := c.deadlines[0]
+	for _, e := range c.deadlines[1:] {
+		if e != 0 && (d == 0 || e < d) {
+			d = e
+		}
+	}
+	return d
+}
+
+func (c *TCB) has(f uint32) bool { return c.flags&f != 0 }
+
+// setState moves to another state along an edge of the table.
+func (c *TCB) setState(now mono.Time, to State, on Trigger) {
+	CheckEdge(c.state, to, on)
+	if c.cfg.Trace != nil {
+		c.cfg.Trace.Trace(&trace.Event{At: now, Conn: uint64(c.id), Kind: trace.StateChange,
+			From: uint8(c.state), To: uint8(to), On: uint8(on), Why: c.why})
+	}
+	c.state = to
+	c.events |= EventState
+}
+
+// end closes the connection for good: the queues are flushed, the timers
+// stopped, and err is what the application will be told. A pending RST still
+// goes out.
+func (c *TCB) end(now mono.Time, on Trigger, err Reason) {
+	c.setState(now, Closed, on)
+	c.err = err
+	c.pend &= pendRST
+	c.deadlines = [numDeadlines]mono.Time{}
+	c.snd.queue.release()
+	if err != ReasonNone || c.has(fRcvClosed) {
+		c.rcv.queue.release()
+	}
+	c.dropOutOfOrder()
+	c.dupOwed = 0
+	c.progress = 0
+	c.events |= EventReadable | EventWritable
+}
+
+func (c *TCB) dropOutOfOrder() {
+	if c.rcv.ooo != nil {
+		c.rcv.ooo.release()
+		c.rcv.ooo = nil
+	}
+}
+
+// tsNow is the timestamp clock: milliseconds, RFC 7323 §5.4.
+func (c *TCB) tsNow(now mono.Time) uint32 {
+	return uint32(int64(now)/int64(time.Millisecond)) + c.tsOffset
+}
+
+// optionLen is the room that options take in every segment with data.
+func (c *TCB) optionLen() int {
+	if c.has(fTimestamps) {
+		return 12
+	}
+	return 0
+}
+
+// effMSS is how much data fits into one segment, Eff.snd.MSS of RFC 9293
+// §3.7.1.
+func (c *TCB) effMSS() uint32 { return uint32(int(c.snd.MSS) - c.optionLen()) }
+
+// flight is FlightSize, RFC 5681 §2: sent and not acknowledged.
+func (c *TCB) flight() uint32 { return uint32(c.snd.NXT - c.snd.UNA) }
+
+// sndEnd is the sequence number after the last byte queued (where a FIN goes).
+func (c *TCB) sndEnd() Seq { return c.snd.queue.end }
+
+// finSent reports whether our FIN has been sent at least once.
+func (c *TCB) finSent() bool { return c.has(fFINQueued) && c.sndEnd().Less(c.snd.MAX) }
+
+// finAcked reports whether the peer has acknowledged our FIN.
+func (c *TCB) finAcked() bool { return c.has(fFINQueued) && c.sndEnd().Less(c.snd.UNA) }

@@ -1,0 +1,60 @@
+package tcp
+
+import "github.com/handfast/handfast/wire"
+
+// newEdge is where the right edge of the receive window could be: as far as
+// there is room for payload, and as the buffers that pin it allow.
+func (c *TCB) newEdge() Seq {
+	free := int(c.rcv.size) - int(c.rcv.queue.n)
+	charged := int(c.rcv.queue.charged)
+	if c.rcv.ooo != nil {
+		charged += int(c.rcv.ooo.charged)
+	}
+	// Small payloads in large buffers: the window follows the true size.
+	free = min(free, max(0, 4*int(c.rcv.size)-charged))
+	if c.has(fRcvClosed) {
+		free = int(c.rcv.size)
+	}
+	return c.rcv.NXT.Add(max(0, free))
+}
+
+// advertise returns the window field for a segment sent now and remembers the
+// right edge it promises.
+//
+// The edge never moves left (RFC 9293 §3.8.6, SHLD-14), and right only by a
+// worthwhile step (§3.8.6.2.2, MUST-39). What the scale cannot express is
+// rounded down when the edge moves, and up when rounding down would shrink the
+// window (RFC 7323 §2.4).
+func (c *TCB) advertise() uint16 {
+	edge := c.rcv.edge
+	if e := c.newEdge(); e.Sub(edge) >= int(min(max(c.rcv.size/2, 1), uint32(c.rcv.MSS))) {
+		edge = e
+	}
+	unit := Seq(1) << c.rcv.scale
+	w := uint32(max(0, edge.Sub(c.rcv.NXT)))
+	field := min(w>>c.rcv.scale, 65535)
+	if old := c.rcv.WND(); field<<c.rcv.scale < old {
+		field = min((old+uint32(unit)-1)>>c.rcv.scale, 65535)
+	}
+	if e := c.rcv.NXT + Seq(field<<c.rcv.scale); c.rcv.edge.Less(e) {
+		c.rcv.edge = e
+	}
+	c.rcv.lastACK = c.rcv.NXT
+	return uint16(field)
+}
+
+// synWindow is the window field of a SYN or SYN-ACK, which is never scaled:
+// RFC 7323 §2.2.
+func synWindow(size uint32) uint16 { return uint16(min(size, 65535)) }
+
+// sndWindow reads the window of a segment.
+func (c *TCB) sndWindow(seg *Segment) uint32 {
+	if seg.Flags&wire.FlagSYN != 0 {
+		return uint32(seg.WND)
+	}
+	return uint32(seg.WND) << c.snd.scale
+}
+
+// usable is how much more the peer's window takes from SND.NXT on; negative
+// when the peer took back what it had offered (RFC 9293 §3.8.6, MUST-34).
+func (c *TCB) usable() int { return c.snd.UNA.Add(int(c.snd.WND)).Sub(c.snd.NXT) }
