@@ -47,17 +47,22 @@ func (k sipKey) start() sip {
 	}
 }
 
-// round is one SipRound.
-func (s sip) round() sip {
+// odd and even are the two halves of a SipRound. A whole round is just too much
+// for the compiler to inline.
+func (s sip) odd() sip {
 	s.v0 += s.v1
-	s.v1 = bits.RotateLeft64(s.v1, 13) ^ s.v0
-	s.v0 = bits.RotateLeft64(s.v0, 32)
 	s.v2 += s.v3
+	s.v1 = bits.RotateLeft64(s.v1, 13) ^ s.v0
 	s.v3 = bits.RotateLeft64(s.v3, 16) ^ s.v2
-	s.v0 += s.v3
-	s.v3 = bits.RotateLeft64(s.v3, 21) ^ s.v0
+	s.v0 = bits.RotateLeft64(s.v0, 32)
+	return s
+}
+
+func (s sip) even() sip {
 	s.v2 += s.v1
+	s.v0 += s.v3
 	s.v1 = bits.RotateLeft64(s.v1, 17) ^ s.v2
+	s.v3 = bits.RotateLeft64(s.v3, 21) ^ s.v0
 	s.v2 = bits.RotateLeft64(s.v2, 32)
 	return s
 }
@@ -65,7 +70,7 @@ func (s sip) round() sip {
 // word1 takes in one word with one round: the 1 of SipHash-1-3.
 func (s sip) word1(m uint64) sip {
 	s.v3 ^= m
-	s = s.round()
+	s = s.odd().even()
 	s.v0 ^= m
 	return s
 }
@@ -73,7 +78,7 @@ func (s sip) word1(m uint64) sip {
 // word2 takes in one word with two rounds: the 2 of SipHash-2-4.
 func (s sip) word2(m uint64) sip {
 	s.v3 ^= m
-	s = s.round().round()
+	s = s.odd().even().odd().even()
 	s.v0 ^= m
 	return s
 }
@@ -81,13 +86,13 @@ func (s sip) word2(m uint64) sip {
 // final3 ends SipHash-1-3, final4 SipHash-2-4.
 func (s sip) final3() uint64 {
 	s.v2 ^= 0xff
-	s = s.round().round().round()
+	s = s.odd().even().odd().even().odd().even()
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3
 }
 
 func (s sip) final4() uint64 {
 	s.v2 ^= 0xff
-	s = s.round().round().round().round()
+	s = s.odd().even().odd().even().odd().even().odd().even()
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3
 }
 

@@ -12,6 +12,9 @@ type table32[E any, P tableEntry[E]] struct {
 	n     int
 }
 
+// table32MinSlots is the size of the smallest table, and what one shrinks to.
+const table32MinSlots = 64
+
 // slot32 packs a slot. Indices of a slab start at 1, so no slot is 0.
 func slot32(hash, index uint32) uint64 { return uint64(hash)<<32 | uint64(index) }
 
@@ -46,7 +49,7 @@ func (t *table32[E, P]) insert(s *slab[E], index uint32) bool {
 		return false
 	}
 	if 4*(t.n+1) > 3*len(t.slots) {
-		t.resize(max(2*len(t.slots), tableMinSlots))
+		t.resize(max(2*len(t.slots), table32MinSlots))
 	}
 	t.place(slot32(hash, index))
 	t.n++
@@ -79,8 +82,8 @@ func (t *table32[E, P]) remove(s *slab[E], index uint32) bool {
 	}
 	t.closeGap(i)
 	t.n--
-	if 8*t.n < len(t.slots) && len(t.slots) > tableMinSlots {
-		t.resize(max(len(t.slots)/4, tableMinSlots))
+	if 8*t.n < len(t.slots) && len(t.slots) > table32MinSlots {
+		t.resize(max(len(t.slots)/4, table32MinSlots))
 	}
 	return true
 }
