@@ -73,12 +73,12 @@ type Event struct {
 	Conn       uint64 // the connection's number in its engine; 0 for none
 	Kind       Kind
 	Why        Why
-	From, To   uint8 // states, as numbered by StateName
+	From, To   uint8 // states before and after, as numbered by StateName; equal when nothing changed
 	On         uint8 // of a StateChange: the trigger, as package tcp numbers it
 	SACKBlocks uint8
 	Flags      wire.TCPFlags
 	Segs       uint16 // wire segments in a super-segment
-	MSS        uint16
+	MSS        uint16 // of a SYN, its option (0: none); of a super-segment, the size of its cuts
 	Seq, Ack   uint32 // as on the wire
 	Len        uint32 // payload bytes
 	Window     uint32 // scaled

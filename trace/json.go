@@ -34,6 +34,8 @@ func (j *JSON) Close() error { return j.out.flush() }
 //	kind      Kind.String, always there
 //	why       Why.String
 //	from, to  state names, both there for a change of state
+//	on        the trigger of a change of state, as package tcp numbers it,
+//	          left out when 0
 //	flags     letters as wire.TCPFlags prints them; seq, ack, len, win come
 //	          with it, for segments and drops
 //	segs, mss, sack, cwnd, ssthresh, flight   numbers, left out when 0
@@ -56,6 +58,7 @@ func AppendJSON(dst []byte, ev *Event) []byte {
 			dst = appendWord(dst, "to", StateName(ev.To))
 		}
 	}
+	dst = appendNonzero(dst, "on", int64(ev.On))
 	if ev.Kind == SegmentIn || ev.Kind == SegmentOut || ev.Kind == Dropped {
 		dst = append(dst, `,"flags":"`...)
 		dst = append(ev.Flags.AppendTo(dst), '"')

@@ -30,9 +30,9 @@ var story = []struct {
 		`{"at":1020000000,"conn":3,"kind":"in","flags":"S.","seq":4294967295,"ack":1001,"len":0,"win":1000}`,
 	},
 	{
-		Event{At: 1_020_000_000, Conn: 3, Kind: StateChange, From: 2, To: 4},
+		Event{At: 1_020_000_000, Conn: 3, Kind: StateChange, From: 2, To: 4, On: 7},
 		"1.020000 #3 * SYN-SENT -> ESTABLISHED",
-		`{"at":1020000000,"conn":3,"kind":"state","from":"SYN-SENT","to":"ESTABLISHED"}`,
+		`{"at":1020000000,"conn":3,"kind":"state","from":"SYN-SENT","to":"ESTABLISHED","on":7}`,
 	},
 	{
 		Event{At: 1_020_001_000, Conn: 3, Kind: SegmentOut, Why: WhyNewData, From: 4, Flags: wire.FlagACK | wire.FlagPSH,
@@ -178,7 +178,7 @@ func TestAppendTime(t *testing.T) {
 // No event has a line that outgrows the room kept for it: otherwise a writing
 // sink would allocate.
 func TestLongestLine(t *testing.T) {
-	ev := Event{At: -1 << 63, Conn: 1<<64 - 1, Why: WhyRetransmitTimeout, From: 3, To: 3, SACKBlocks: 255,
+	ev := Event{At: -1 << 63, Conn: 1<<64 - 1, Why: WhyRetransmitTimeout, From: 3, To: 3, On: 255, SACKBlocks: 255,
 		Flags: 0x1ff, Segs: 65535, MSS: 65535, Seq: 1<<32 - 1, Ack: 1<<32 - 1, Len: 1<<32 - 1, Window: 1<<32 - 1,
 		Cwnd: 1<<32 - 1, SSThresh: 1<<32 - 1, InFlight: 1<<32 - 1, SRTT: -1 << 63, RTO: -1 << 63}
 	for ev.Kind = 0; ev.Kind <= Closed+1; ev.Kind++ {
