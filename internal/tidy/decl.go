@@ -143,6 +143,7 @@ var constantCalls = map[string][]string{
 	"errors":          {"New"},
 	"hash/crc32":      {"MakeTable"},
 	"encoding/base32": {"NewEncoding"},
+	Module + "/wire":  {"AddrFrom", "AddrFrom4", "AddrFrom16"},
 }
 
 // tableBuilders returns the functions, by directory and name, that return an

@@ -1,7 +1,9 @@
 package tidy_test
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -99,6 +101,41 @@ func TestExcuse(t *testing.T) {
 	}
 }
 
+// Outside a repository Load reads every text file below the root, and neither
+// data nor links.
+func TestLoad(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod": "module " + tidy.Module + "\n", "a/b/c.go": "package b\n", "README.md": "text\n", "a/data": "\x00\x01", ".git/config": "x\n",
+	} {
+		name = filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found, err := tidy.Root(filepath.Join(root, "a", "b")); err != nil || found != root {
+		t.Errorf("Root is %q, %v, want %q", found, err, root)
+	}
+	if found, err := tidy.Root(filepath.Dir(root)); err == nil {
+		t.Errorf("Root above the module is %q, want an error", found)
+	}
+	tree, err := tidy.Load(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have []string
+	for _, f := range tree.Files {
+		have = append(have, f.Path)
+	}
+	slices.Sort(have)
+	if want := []string{"README.md", "a/b/c.go", "go.mod"}; !slices.Equal(have, want) {
+		t.Errorf("loaded %q, want %q", have, want)
+	}
+}
+
 // What the library reaches in the end is the standard library, itself and
 // golang.org/x, and the root package of the last only sys.
 func TestDependencies(t *testing.T) {
@@ -113,12 +150,27 @@ func TestDependencies(t *testing.T) {
 		{"./sim", "nothing"},
 	} {
 		deps := dependencies(t, root, pkg.pattern)
-		for _, d := range deps {
-			if d != tidy.Module && !strings.HasPrefix(d, tidy.Module+"/") && !strings.HasPrefix(d, pkg.allowed) {
-				t.Errorf("go list -deps %s reaches %s", pkg.pattern, d)
-			}
+		for _, d := range unexpected(deps, pkg.allowed) {
+			t.Errorf("go list -deps %s reaches %s", pkg.pattern, d)
 		}
 		t.Logf("go list -deps %s: %d packages outside the standard library", pkg.pattern, len(deps))
+	}
+}
+
+// unexpected returns the packages that are neither the library's own nor below
+// allowed.
+func unexpected(deps []string, allowed string) []string {
+	return slices.DeleteFunc(slices.Clone(deps), func(d string) bool {
+		return d == tidy.Module || strings.HasPrefix(d, tidy.Module+"/") || strings.HasPrefix(d, allowed)
+	})
+}
+
+// The check of dependencies tells ours from others', also by a similar name.
+func TestUnexpected(t *testing.T) {
+	deps := []string{tidy.Module, tidy.Module + "/wire", tidy.Module + "er/x", "golang.org/x/sys/unix", "example.org/y"}
+	have := unexpected(deps, "golang.org/x/sys/")
+	if want := []string{tidy.Module + "er/x", "example.org/y"}; !slices.Equal(have, want) {
+		t.Errorf("unexpected are %q, want %q", have, want)
 	}
 }
 
