@@ -3,7 +3,6 @@ package engine
 // Limits are the bounds of an Engine that its user may move: how much of each
 // thing a peer, or all peers together, can make it hold. A field that is not
 // positive stands for its default, a field beyond its largest value for that.
-// Every refusal that a bound causes is counted under the bound's name.
 //
 // What bounds one connection (its buffers, its ranges out of order) is
 // package tcp's, what bounds fragments package ip's, neighbours package
@@ -65,7 +64,7 @@ type Limits struct {
 
 	// ResetsPerSecond is the number of resets to segments of no connection,
 	// so that nobody can use this host to flood another. Default 1000, at most
-	// a second's worth of nanoseconds.
+	// a billion.
 	ResetsPerSecond int
 
 	// ICMPErrorsPerSecond is the number of ICMP errors sent (RFC 1812 §4.3.2.8,
