@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 const dialTimeout = 10 * time.Second
 
 var errLeft = errors.New("oracle: the function ended its goroutine")
+
+// congestionControl is what the kernel's sockets use.
+const congestionControl = "cubic"
 
 // Namespace is a network namespace of the test. Its methods may be called from
 // several goroutines at once.
@@ -135,10 +139,26 @@ func (n *Namespace) Sysctl(t testing.TB, key, value string) {
 	}
 }
 
-// Listen is net.Listen with the namespace's kernel. The test closes it.
+// control gives TCP sockets one congestion control everywhere: a machine's
+// default may be any, and that of a new namespace cannot always be set.
+func control(network, _ string, c syscall.RawConn) error {
+	if !strings.HasPrefix(network, "tcp") {
+		return nil
+	}
+	var err error
+	if e := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, congestionControl)
+	}); e != nil {
+		return e
+	}
+	return os.NewSyscallError("TCP_CONGESTION", err)
+}
+
+// Listen is net.Listen with the namespace's kernel, and CUBIC. The test closes
+// the listener.
 func (n *Namespace) Listen(network, address string) (l net.Listener, err error) {
 	err = n.Do(func() (err error) {
-		var lc net.ListenConfig
+		lc := net.ListenConfig{Control: control}
 		lc.SetMultipathTCP(false)
 		l, err = lc.Listen(context.Background(), network, address)
 		return err
@@ -155,11 +175,11 @@ func (n *Namespace) ListenPacket(network, address string) (c net.PacketConn, err
 	return c, err
 }
 
-// Dial is net.Dial with the namespace's kernel, within ten seconds. The
-// address must be numeric.
+// Dial is net.Dial with the namespace's kernel, and CUBIC, within ten seconds.
+// The address must be numeric.
 func (n *Namespace) Dial(network, address string) (c net.Conn, err error) {
 	err = n.Do(func() (err error) {
-		d := net.Dialer{Timeout: dialTimeout}
+		d := net.Dialer{Timeout: dialTimeout, Control: control}
 		c, err = d.Dial(network, address)
 		return err
 	})
