@@ -31,8 +31,8 @@ const (
 // LimiterConfig says how many errors are sent. A zero field means the default;
 // a negative Interval, that single targets are not limited.
 type LimiterConfig struct {
-	PerSecond int // at most 1,000,000
-	Burst     int // at most 1,000,000
+	PerSecond int           // at most 1,000,000
+	Burst     int           // at most 1,000,000
 	Interval  time.Duration // per target
 }
 
