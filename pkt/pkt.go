@@ -150,6 +150,7 @@ type Meta struct {
 	GSOSize, Segs         uint16 // payload is Segs wire segments of GSOSize bytes each but the last (0/1: ordinary)
 	CsumStart, CsumOffset uint16 // valid when Csum is CsumPartial; offsets into Head
 	L3, L4                uint16 // offsets of the network and transport header in Head
+	Iface                 uint16 // the engine's number of the interface to leave by, or that it came by
 	GSO                   GSOType
 	Csum                  CsumState
 }
@@ -184,9 +185,10 @@ func (p *Packet) Prepend(n int) []byte {
 func (p *Packet) Len() int { return len(p.Head) + p.Body.Len() }
 
 // SetFrame makes p a received packet: the bytes of r, split after head bytes.
-// It takes r over.
+// It takes r over. Head keeps the chunk's capacity, because what follows a
+// frame in its chunk is spare room that its last owner may use.
 func (p *Packet) SetFrame(r Ref, head int) {
-	p.Head = r.B[:head:head]
+	p.Head = r.B[:head]
 	p.Body = View{{B: r.B[head:], own: r.own}}
 }
 

@@ -106,6 +106,23 @@ func (c *TCB) Queue(now mono.Time, r pkt.Ref) {
 	c.snd.queue.push(r)
 }
 
+// Spare returns the unused rest of the chunk that holds the last bytes queued,
+// as a reference of its own; ok is false when there is none. What the caller
+// writes into it and hands to Queue next joins those bytes. Only one writer at
+// a time may do so.
+func (c *TCB) Spare() (r pkt.Ref, ok bool) {
+	q := &c.snd.queue
+	if len(q.pieces) == q.head {
+		return r, false
+	}
+	last := q.pieces[len(q.pieces)-1].ref
+	n := len(last.B)
+	if last.Chunk() == nil || n == cap(last.B) {
+		return r, false
+	}
+	return last.Slice(n, cap(last.B)).Retain(), true
+}
+
 // Queued returns how many bytes wait for transmission or acknowledgement.
 func (c *TCB) Queued() int { return c.snd.queue.len() }
 
@@ -142,7 +159,7 @@ func (c *TCB) Peek(dst []byte) int { return c.rcv.queue.peek(dst) }
 
 // Consumed tells that taken bytes have been dealt with, which may open the
 // window; Emit then yields a window update. It reports whether that is so.
-func (c *TCB) Consumed(now mono.Time) bool {
+func (c *TCB) Consumed() bool {
 	if !c.state.canReceive() {
 		return false
 	}

@@ -155,7 +155,7 @@ func (p *pair) transfer(data []byte) {
 			if n == 0 {
 				break
 			}
-			p.b.Consumed(p.now)
+			p.b.Consumed()
 		}
 		if p.b.cfg != nil && p.b.EOF() && p.b.State() == CloseWait {
 			p.b.Close(p.now)

@@ -1,0 +1,344 @@
+package engine
+
+import (
+	"net/netip"
+
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/pkt"
+	"github.com/handfast/handfast/tcp"
+	"github.com/handfast/handfast/wire"
+)
+
+// Conn is a connection in an Engine: a TCB with its addresses. Its calls are
+// those of tcp.TCB; those that may make it send are repeated here, because the
+// Engine must know.
+type Conn struct {
+	tcp.TCB
+	e        *Engine
+	listener *Listener // that it came through and that still counts it; nil
+	nextOut  *Conn
+	nextRdy  *Conn
+	flow     Flow
+	hash     uint32
+	id       uint32
+	timerLink
+	iface  uint16
+	status uint8
+	tos    uint8
+	ttl    uint8
+
+	// Owner is for whoever made the Conn: what it belongs to.
+	Owner any
+}
+
+// Bits of a Conn's status.
+const (
+	inOut     = 1 << iota // in the ring of connections to send for
+	inReady               // in the ring of connections that are ready
+	inTable               // found by packets
+	orphaned              // closed by its program, and counted
+	boundPort             // holds a binding of its own
+	activeOpen
+)
+
+func (c *Conn) key() (*Flow, uint32) { return &c.flow, c.hash }
+
+// connRing is a queue of connections linked through one of their fields.
+type connRing struct {
+	head, tail *Conn
+	ready      bool // which field
+}
+
+func (r *connRing) link(c *Conn) (**Conn, uint8) {
+	if r.ready {
+		return &c.nextRdy, inReady
+	}
+	return &c.nextOut, inOut
+}
+
+// push appends c unless it is there.
+func (r *connRing) push(c *Conn) {
+	next, bit := r.link(c)
+	if c.status&bit != 0 {
+		return
+	}
+	c.status |= bit
+	*next = nil
+	if r.tail == nil {
+		r.head = c
+	} else {
+		tail, _ := r.link(r.tail)
+		*tail = c
+	}
+	r.tail = c
+}
+
+func (r *connRing) pop() *Conn {
+	c := r.head
+	if c == nil {
+		return nil
+	}
+	next, bit := r.link(c)
+	r.head = *next
+	if r.head == nil {
+		r.tail = nil
+	}
+	*next = nil
+	c.status &^= bit
+	return c
+}
+
+// touch notes that c may have something to send or to tell.
+func (e *Engine) touch(c *Conn) { e.out.push(c) }
+
+// settle brings what the Engine knows of c up to date after Emit said that
+// nothing is due: timers, tables, readiness.
+func (e *Engine) settle(now mono.Time, c *Conn) {
+	if c.status&inTable != 0 {
+		switch c.State() {
+		case tcp.Closed:
+			e.forget(c)
+		case tcp.TimeWait:
+			e.toTimeWait(now, c)
+		default:
+			e.fileTimer(c)
+		}
+	}
+	if c.TakeEvents() != 0 {
+		e.ready.push(c)
+	}
+}
+
+// fileTimer makes sure that the heap wakes c in time. A deadline that moved
+// away is left where it is: when it comes, it is filed anew.
+func (e *Engine) fileTimer(c *Conn) {
+	d := c.Deadline()
+	if d == 0 {
+		return
+	}
+	if c.index() == 0 {
+		e.timers.push(d, uint64(c.id), c)
+	} else if d < e.timers.time(c) {
+		e.timers.update(d, c)
+	}
+}
+
+// forget takes c out of all tables. The program may go on holding it.
+func (e *Engine) forget(c *Conn) {
+	if c.status&inTable == 0 {
+		return
+	}
+	e.conns.remove(c)
+	e.timers.remove(c)
+	c.status &^= inTable
+	if c.status&orphaned != 0 {
+		c.status &^= orphaned
+		e.orphans--
+	}
+	if c.status&boundPort != 0 {
+		c.status &^= boundPort
+		e.binds.release(binding{addr: c.flow.Local, port: c.flow.LPort, proto: wire.ProtoTCP})
+	}
+	if c.listener != nil {
+		c.listener.gone(c)
+	}
+	if c.status&activeOpen != 0 && c.Err() == tcp.ReasonRefused {
+		e.stats.Count[TCPRefused]++
+	}
+}
+
+// outputConn makes the next packet of a connection, nil if it has none; if it
+// may have more, it goes to the end of the ring.
+func (e *Engine) outputConn(now mono.Time, c *Conn) *pkt.Packet {
+	iface := e.ifaces[c.iface]
+	room := uint32(0)
+	if iface.MaxGSO > iface.MTU || iface.loopback {
+		room = uint32(min(iface.MaxGSO, 65535) - 120) // IP and TCP headers with all options
+	}
+	if !c.Emit(now, &e.seg, room) {
+		e.settle(now, c)
+		return nil
+	}
+	p := e.tcpPacket(&c.flow, &e.seg, iface, c.tos, c.ttl)
+	e.out.push(c)
+	return p
+}
+
+// DialConfig says how a connection is to be opened.
+type DialConfig struct {
+	Local  netip.AddrPort // unset address and port 0: chosen
+	Remote netip.AddrPort
+	TOS    uint8 // Diffserv field; the ECN bits are ignored
+	TTL    uint8 // 0: the default
+}
+
+// Dial begins an active open. The connection is in SYN-SENT; Ready reports it
+// when that changes.
+func (e *Engine) Dial(now mono.Time, d *DialConfig) (*Conn, error) {
+	remote := toAddr(d.Remote.Addr())
+	if !d.Remote.IsValid() || remote.IsMulticast() || remote.IsBroadcast() || d.Remote.Port() == 0 {
+		return nil, ErrInvalidAddr // RFC 9293 §3.9.1.1 (MUST-46)
+	}
+	if remote.IsUnspecified() { // as on every Unix: ourselves
+		remote = loopbackOf(d.Remote.Addr())
+	}
+	if e.conns.len() >= e.limits.Connections {
+		e.stats.Count[ConnectionsOverflow]++
+		return nil, ErrLimit
+	}
+	iface, local, err := e.route(toAddr(d.Local.Addr()), remote)
+	if err != nil {
+		return nil, err
+	}
+	f := Flow{Local: local, Remote: remote, LPort: d.Local.Port(), RPort: d.Remote.Port()}
+	if err := e.choosePort(now, &f); err != nil {
+		return nil, err
+	}
+	c := e.newConn()
+	c.flow, c.hash, c.iface = f, e.key.flow13(&f), uint16(iface.ID)
+	c.tos, c.ttl = d.TOS&^3, d.TTL
+	c.status |= activeOpen
+	p := e.params(now, &f, iface)
+	p.ID = c.id
+	if i := e.twTable.lookup(&e.tw, c.hash, &f); i != 0 {
+		p.ISS = e.tw.at(i).rec.NextISS(p.ISS)
+		e.dropTimeWait(i)
+		e.stats.Count[TimeWaitReused]++
+	}
+	c.Open(now, e.tcp, &p)
+	e.conns.insert(c)
+	c.status |= inTable
+	e.stats.Count[TCPActiveOpens]++
+	e.touch(c)
+	return c, nil
+}
+
+func (e *Engine) newConn() *Conn {
+	var c *Conn
+	if e.cfg.NewConn != nil {
+		c = e.cfg.NewConn()
+	} else {
+		c = new(Conn)
+	}
+	c.e, c.id = e, e.connID()
+	return c
+}
+
+// params computes what a TCB needs to know of its flow and path.
+func (e *Engine) params(now mono.Time, f *Flow, iface *Interface) tcp.Params {
+	mtu := e.pathMTU(now, f, iface)
+	head := 40
+	if !f.is4() {
+		head = 60
+	}
+	return tcp.Params{ISS: tcp.Seq(e.isn.isn(now, f)), MSS: uint16(max(mtu-head, 1)),
+		TSOffset: e.isn.tsOffset(f), V6: !f.is4()}
+}
+
+// choosePort picks an ephemeral port, or checks the one asked for.
+func (e *Engine) choosePort(now mono.Time, f *Flow) error {
+	used := func(port uint16) bool {
+		f.LPort = port
+		return e.binds.bound(wire.ProtoTCP, port) || e.flowUsed(now, f)
+	}
+	if f.LPort != 0 {
+		if e.flowUsed(now, f) {
+			return ErrAddrInUse
+		}
+		return nil
+	}
+	port, ok := e.ports.pick(f.Local, f.Remote, f.RPort, used)
+	f.LPort = port
+	if !ok {
+		return ErrNoPorts
+	}
+	return nil
+}
+
+// flowUsed reports whether a flow cannot be opened: it exists, or it is in
+// TIME-WAIT and not yet safe to use again. With timestamps a second is enough
+// (RFC 6191 §2, as Linux' tcp_tw_reuse).
+func (e *Engine) flowUsed(now mono.Time, f *Flow) bool {
+	h := e.key.flow13(f)
+	if e.conns.lookup(h, f) != nil || e.halfTable.lookup(&e.half, h, f) != 0 {
+		return true
+	}
+	i := e.twTable.lookup(&e.tw, h, f)
+	if i == 0 {
+		return false
+	}
+	t := e.tw.at(i)
+	return !t.rec.Timestamps || e.tcp.NoTimestamps || now.Sub(t.since) < timeWaitReuse
+}
+
+// Flow returns the connection's addresses.
+func (c *Conn) Flow() Flow { return c.flow }
+
+// ID is the connection's number in traces.
+func (c *Conn) ID() uint32 { return c.id }
+
+// Interface returns the number of the interface it sends by.
+func (c *Conn) Interface() int { return int(c.iface) }
+
+// LocalAddr returns our end.
+func (c *Conn) LocalAddr() netip.AddrPort {
+	return netip.AddrPortFrom(c.flow.Local.Netip(), c.flow.LPort)
+}
+
+// RemoteAddr returns the peer's end.
+func (c *Conn) RemoteAddr() netip.AddrPort {
+	return netip.AddrPortFrom(c.flow.Remote.Netip(), c.flow.RPort)
+}
+
+// Queue is tcp.TCB.Queue.
+func (c *Conn) Queue(now mono.Time, r pkt.Ref) { c.TCB.Queue(now, r); c.e.touch(c) }
+
+// Consumed is tcp.TCB.Consumed. It reports whether a window update is due.
+func (c *Conn) Consumed() bool {
+	if !c.TCB.Consumed() {
+		return false
+	}
+	c.e.touch(c)
+	return true
+}
+
+// Shutdown is tcp.TCB.Shutdown.
+func (c *Conn) Shutdown(now mono.Time, read, write bool) {
+	c.TCB.Shutdown(now, read, write)
+	c.e.touch(c)
+}
+
+// Close is tcp.TCB.Close. What is still to be sent goes on in the Engine's
+// care, within the bound on such orphans.
+func (c *Conn) Close(now mono.Time) {
+	e := c.e
+	c.TCB.Close(now)
+	if c.status&(inTable|orphaned) == inTable && c.State() != tcp.Closed {
+		if e.orphans >= e.limits.Orphans {
+			e.stats.Count[OrphansOverflow]++
+			c.TCB.Abort(now)
+		} else {
+			c.status |= orphaned
+			e.orphans++
+		}
+	}
+	e.touch(c)
+}
+
+// Abort is tcp.TCB.Abort.
+func (c *Conn) Abort(now mono.Time) { c.TCB.Abort(now); c.e.touch(c) }
+
+// SendUrgent is tcp.TCB.SendUrgent.
+func (c *Conn) SendUrgent(now mono.Time, r pkt.Ref) { c.TCB.SendUrgent(now, r); c.e.touch(c) }
+
+// SetTOS sets the Diffserv field of what is sent from now on; the ECN bits are
+// ignored. RFC 9293 §3.9.1.9.
+func (c *Conn) SetTOS(tos uint8) { c.tos = tos &^ 3 }
+
+// SetTTL sets the TTL or hop limit of what is sent from now on; 0 is the
+// default. RFC 9293 §3.9.2.
+func (c *Conn) SetTTL(ttl uint8) { c.ttl = ttl }
+
+// Touch tells the Engine that a setting of the TCB changed that may let it
+// send, or that moved a deadline.
+func (c *Conn) Touch() { c.e.touch(c) }

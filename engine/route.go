@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"net/netip"
+
+	"github.com/handfast/handfast/ip"
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/wire"
+)
+
+// initIP makes the internet layer.
+func (e *Engine) initIP(secret sipKey) {
+	e.routes = new(ip.Table)
+	e.paths = ip.NewPathMTU(ip.PathMTUConfig{})
+	e.reass = ip.NewReassembler(e.pool, ip.ReassemblyConfig{})
+	k := secret.derive(domainIdents)
+	e.idents = ip.NewIDs(ip.Key{K0: k.k0, K1: k.k1})
+
+}
+
+// Domains of keys derived for other packages, beyond those of this one.
+const (
+	domainIdents = 0x69647300 + iota
+	domainICMP
+)
+
+// AddInterface adds an interface and gives it the next number.
+func (e *Engine) AddInterface(i Interface) *Interface {
+	n := i
+	n.ID = len(e.ifaces)
+	e.ifaces = append(e.ifaces, &n)
+	e.routes.AddInterface(ip.Interface{ID: n.ID, Name: n.Name, MTU: n.MTU, Loopback: n.ID == 0})
+	return &n
+}
+
+// RemoveInterface takes an interface with its addresses and routes out.
+// Connections over it find no route and time out, unless one comes back.
+func (e *Engine) RemoveInterface(id int) {
+	if id > 0 && id < len(e.ifaces) {
+		e.ifaces[id] = &Interface{ID: id, Name: e.ifaces[id].Name, MTU: e.ifaces[id].MTU, loopback: true}
+		e.routes.RemoveInterface(id)
+	}
+}
+
+// Interface returns an interface by number, nil if there is none.
+func (e *Engine) Interface(id int) *Interface {
+	if id < 0 || id >= len(e.ifaces) {
+		return nil
+	}
+	return e.ifaces[id]
+}
+
+// AddAddress gives an interface an address with its on-link prefix.
+func (e *Engine) AddAddress(id int, p netip.Prefix) error {
+	return e.routes.AddAddress(id, ip.AddressFrom(p))
+}
+
+// AddRoute adds a route by way of gateway, or on the link when gateway is not
+// set.
+func (e *Engine) AddRoute(p netip.Prefix, gateway netip.Addr, iface int) error {
+	return e.routes.Add(ip.Route{Prefix: p, Gateway: toAddr(gateway), Interface: iface})
+}
+
+// Routes gives access to addresses and routes.
+func (e *Engine) Routes() *ip.Table { return e.routes }
+
+// route finds the interface to a destination and the source address, unless
+// one is given. RFC 9293 §3.9.1.1 (MUST-44).
+func (e *Engine) route(local, remote wire.Addr) (*Interface, wire.Addr, error) {
+	if !local.IsUnspecified() {
+		if _, ok := e.routes.IsLocal(&local); !ok {
+			return nil, local, ErrAddrNotAvail
+		}
+		if local.Is4() != remote.Is4() {
+			return nil, local, ErrNoRoute
+		}
+	}
+	if id, ok := e.routes.IsLocal(&remote); ok { // ourselves
+		_ = id
+		if local.IsUnspecified() {
+			local = remote
+		}
+		return e.ifaces[0], local, nil
+	}
+	r, ok := e.routes.Lookup(remote)
+	if !ok {
+		e.stats.Count[NoRoute]++
+		return nil, local, ErrNoRoute
+	}
+	if e.routes.IsBroadcast(r.Interface, &remote) {
+		return nil, local, ErrInvalidAddr
+	}
+	if local.IsUnspecified() {
+		if local, ok = e.routes.SelectSource(remote, &r); !ok {
+			return nil, local, ErrAddrNotAvail
+		}
+	}
+	return e.ifaces[r.Interface], local, nil
+}
+
+// pathMTU is the MTU to a flow's remote end.
+func (e *Engine) pathMTU(now mono.Time, f *Flow, iface *Interface) int {
+	mtu, _ := e.paths.Get(now, &f.Remote, iface.MTU)
+	return mtu
+}
+
+// advanceIP lets reassembly and path MTUs age.
+func (e *Engine) advanceIP(now mono.Time) {
+	e.reass.Advance(now, func(x *ip.Expired) { e.sendTimeExceeded(now, x) })
+	e.paths.Advance(now)
+}
+
+// loopbackOf is where a connection to the unspecified address goes.
+func loopbackOf(a netip.Addr) wire.Addr {
+	if a.Is4() {
+		return wire.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return wire.Addr{15: 1}
+}
+
+// Close drops everything that the Engine holds: queued packets, fragments,
+// datagrams nobody read. Connections are aborted; their resets are not sent.
+func (e *Engine) Close(now mono.Time) {
+	for _, l := range e.sortedListeners() {
+		l.Close(now)
+	}
+	for _, u := range e.sortedUDP() {
+		u.Close()
+	}
+	var all []*Conn
+	e.conns.each(func(c *Conn) bool { all = append(all, c); return true })
+	for _, c := range all {
+		c.Abort(now)
+		e.forget(c)
+		e.ready.push(c)
+	}
+	for c := e.out.pop(); c != nil; c = e.out.pop() {
+	}
+	e.control.Release()
+	e.loop.Release()
+	e.reass.Close()
+}

@@ -1,0 +1,141 @@
+package engine
+
+import "github.com/handfast/handfast/ip"
+
+// Counter numbers something that is counted.
+type Counter uint8
+
+// The counters. Each has a name and an explanation in counterTable.
+const (
+	InPackets Counter = iota
+	OutPackets
+	NotForUs
+	NoInterface
+	NoRoute
+	TCPShort
+	TCPBadChecksum
+	TCPBadOptions
+	TCPMulticast
+	TCPLand
+	TCPNoConnection
+	TCPResetsSent
+	TCPResetsLimited
+	TCPActiveOpens
+	TCPPassiveOpens
+	TCPRefused
+	ListenDropped
+	ListenOverflow
+	ListenHalfOpenOverflow
+	HalfOpenOverflow
+	HalfOpenTimeout
+	HalfOpenReset
+	SYNACKsSent
+	ConnectionsOverflow
+	PeerOverflow
+	OrphansOverflow
+	TimeWaitOverflow
+	TimeWaitReused
+	TimeWaitACKs
+	UDPShort
+	UDPBadChecksum
+	UDPNoChecksum
+	UDPNoSocket
+	UDPQueueFull
+	UDPIn
+	UDPOut
+	ICMPShort
+	ICMPBadChecksum
+	ICMPEchoes
+	ICMPErrorsIn
+	ICMPErrorsForged
+	ICMPErrorsSent
+	ICMPErrorsLimited
+	ICMPUnknown
+	ICMPSourceQuench
+	ReassemblyFailed
+	NumCounters
+)
+
+// counterTable names and explains the counters.
+var counterTable = [NumCounters]struct{ name, help string }{
+	InPackets:              {"in_packets", "packets that were handed in; a super-segment is one"},
+	OutPackets:             {"out_packets", "packets that were handed out; a super-segment is one"},
+	NotForUs:               {"not_for_us", "dropped: the destination is none of our addresses (RFC 1122 §3.2.1.3)"},
+	NoInterface:            {"no_interface", "dropped: came by an interface that is not there"},
+	NoRoute:                {"no_route", "not sent: no route to the destination"},
+	TCPShort:               {"tcp_short", "dropped: TCP header is cut off or its length lies"},
+	TCPBadChecksum:         {"tcp_bad_checksum", "dropped: TCP checksum is wrong (RFC 9293 §3.1)"},
+	TCPBadOptions:          {"tcp_bad_options", "an option had an illegal length; parsing stopped there and the segment was used"},
+	TCPMulticast:           {"tcp_multicast", "dropped: a segment to or from an address that is not one host's (RFC 9293 §3.9.2.3)"},
+	TCPLand:                {"tcp_land", "dropped: source and destination are the same, from outside"},
+	TCPNoConnection:        {"tcp_no_connection", "segments for no connection and no listener"},
+	TCPResetsSent:          {"tcp_resets_sent", "resets sent for segments of no connection, or that no connection accepts"},
+	TCPResetsLimited:       {"tcp_resets_limited", "resets not sent because too many were due"},
+	TCPActiveOpens:         {"tcp_active_opens", "connections begun by us"},
+	TCPPassiveOpens:        {"tcp_passive_opens", "connections established from a listener"},
+	TCPRefused:             {"tcp_refused", "connections of ours that ended before they were established"},
+	ListenDropped:          {"listen_dropped", "dropped: a segment that LISTEN has no use for"},
+	ListenOverflow:         {"listen_overflow", "dropped: the queue of completed handshakes is full"},
+	ListenHalfOpenOverflow: {"listen_half_open_overflow", "dropped: a SYN when the listener's half-open records are used up"},
+	HalfOpenOverflow:       {"half_open_overflow", "dropped: a SYN when all half-open records are used up"},
+	HalfOpenTimeout:        {"half_open_timeout", "half-open records given up after the last SYN-ACK"},
+	HalfOpenReset:          {"half_open_reset", "half-open records ended by a RST or SYN of the peer"},
+	SYNACKsSent:            {"syn_acks_sent", "SYN-ACKs sent from half-open records, repeated ones included"},
+	ConnectionsOverflow:    {"connections_overflow", "refused: all connections are used up"},
+	PeerOverflow:           {"peer_overflow", "refused: the peer has all the connections one may have"},
+	OrphansOverflow:        {"orphans_overflow", "reset: too many closed connections still had something to send"},
+	TimeWaitOverflow:       {"time_wait_overflow", "TIME-WAIT records that gave way to newer ones"},
+	TimeWaitReused:         {"time_wait_reused", "TIME-WAIT records ended by a new incarnation (RFC 6191)"},
+	TimeWaitACKs:           {"time_wait_acks", "segments answered in TIME-WAIT"},
+	UDPShort:               {"udp_short", "dropped: UDP header is cut off or its length lies"},
+	UDPBadChecksum:         {"udp_bad_checksum", "dropped: UDP checksum is wrong"},
+	UDPNoChecksum:          {"udp_no_checksum", "dropped: UDP over IPv6 without a checksum (RFC 8200 §8.1)"},
+	UDPNoSocket:            {"udp_no_socket", "datagrams for a port that nobody has"},
+	UDPQueueFull:           {"udp_queue_full", "dropped: the socket's queue is full"},
+	UDPIn:                  {"udp_in", "datagrams delivered to sockets"},
+	UDPOut:                 {"udp_out", "datagrams sent"},
+	ICMPShort:              {"icmp_short", "dropped: ICMP message is cut off"},
+	ICMPBadChecksum:        {"icmp_bad_checksum", "dropped: ICMP checksum is wrong"},
+	ICMPEchoes:             {"icmp_echoes", "echo requests answered"},
+	ICMPErrorsIn:           {"icmp_errors_in", "ICMP errors handed to what they concern"},
+	ICMPErrorsForged:       {"icmp_errors_forged", "ICMP errors that quote nothing we sent"},
+	ICMPErrorsSent:         {"icmp_errors_sent", "ICMP errors sent"},
+	ICMPErrorsLimited:      {"icmp_errors_limited", "ICMP errors not sent because too many were due"},
+	ICMPUnknown:            {"icmp_unknown", "ICMP messages of no use to a host"},
+	ICMPSourceQuench:       {"icmp_source_quench", "Source Quench, silently discarded (RFC 9293 §3.9.2.2)"},
+	ReassemblyFailed:       {"reassembly_failed", "fragments dropped by reassembly"},
+}
+
+// String returns the counter's name.
+func (c Counter) String() string { return counterTable[c].name }
+
+// Help explains the counter in a sentence.
+func (c Counter) Help() string { return counterTable[c].help }
+
+// Stats is a snapshot of all counters, those of the internet layer by the
+// reason it dropped something for.
+type Stats struct {
+	Count [NumCounters]uint64
+	IP    [ip.NumReasons]uint64
+	// What exists now.
+	Connections, HalfOpen, TimeWait, Listeners, UDPSockets int
+}
+
+// Each calls f for every counter with its name and explanation.
+func (s *Stats) Each(f func(name, help string, n uint64)) {
+	for i, n := range s.Count {
+		f(counterTable[i].name, counterTable[i].help, n)
+	}
+	for i, n := range s.IP {
+		if r := ip.Reason(i); r != ip.ReasonNone {
+			f(r.String(), r.Explain(), n)
+		}
+	}
+}
+
+// Stats fills in a snapshot.
+func (e *Engine) Stats(s *Stats) {
+	*s = e.stats
+	s.Connections, s.HalfOpen, s.TimeWait = e.conns.len(), e.half.len(), e.tw.len()
+	s.Listeners, s.UDPSockets = len(e.listeners), e.udpCount
+}

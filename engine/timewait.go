@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/tcp"
+)
+
+// timeWaitReuse is how long a flow rests before we open it again ourselves,
+// with timestamps to tell the incarnations apart: more than a tick of their
+// clock, RFC 6191 §2; a second as in Linux.
+const timeWaitReuse = time.Second
+
+// timeWait is a TIME-WAIT record in its tables.
+type timeWait struct {
+	fifoLinks
+	rec   tcp.TimeWaitRecord
+	flow  Flow
+	hash  uint32
+	iface uint16
+	since mono.Time
+}
+
+func (t *timeWait) key() (*Flow, uint32) { return &t.flow, t.hash }
+
+// toTimeWait replaces a TCB that reached TIME-WAIT by a record. When all
+// records are used the oldest gives way: it has waited longest.
+func (e *Engine) toTimeWait(now mono.Time, c *Conn) {
+	e.forget(c)
+	if e.tw.len() >= e.limits.TimeWait {
+		e.stats.Count[TimeWaitOverflow]++
+		e.dropTimeWait(e.twQueue.front())
+	}
+	i := e.tw.alloc()
+	if i == 0 {
+		return
+	}
+	t := e.tw.at(i)
+	t.rec, t.flow, t.hash, t.iface, t.since = c.TimeWaitRecord(), c.flow, c.hash, c.iface, now
+	e.twTable.insert(&e.tw, i)
+	e.twQueue.pushBack(&e.tw, i)
+}
+
+func (e *Engine) dropTimeWait(i uint32) {
+	e.twQueue.remove(&e.tw, i)
+	e.twTable.remove(&e.tw, i)
+	e.tw.free(i)
+}
+
+// inputTimeWait handles a segment for a TIME-WAIT record. It reports whether
+// the segment was dealt with; if not, it opens a new incarnation.
+func (e *Engine) inputTimeWait(now mono.Time, i uint32, f *Flow, hash uint32, iface *Interface) {
+	t := e.tw.at(i)
+	l := e.findListener(f)
+	before := t.rec.Deadline
+	switch t.rec.Arrive(now, e.tcp, &e.seg) {
+	case tcp.TimeWaitACK:
+		e.stats.Count[TimeWaitACKs]++
+		t.rec.ACK(now, &e.reply)
+		e.control.Push(e.tcpPacket(f, &e.reply, iface, 0, 0))
+		if t.rec.Deadline != before { // starts anew: behind all others
+			e.twQueue.remove(&e.tw, i)
+			e.twQueue.pushBack(&e.tw, i)
+		}
+	case tcp.TimeWaitReuse:
+		if l == nil {
+			e.reset(now, f, iface)
+			return
+		}
+		old := t.rec
+		e.dropTimeWait(i)
+		e.stats.Count[TimeWaitReused]++
+		e.newHalfOpen(now, l, f, hash, iface, &old)
+	}
+}
+
+// advanceTimeWait ends the records whose 2 MSL are over.
+func (e *Engine) advanceTimeWait(now mono.Time) {
+	for i := e.twQueue.front(); i != 0; i = e.twQueue.front() {
+		if now < e.tw.at(i).rec.Deadline {
+			return
+		}
+		tcp.CheckEdge(tcp.TimeWait, tcp.Closed, tcp.OnTimeout)
+		e.dropTimeWait(i)
+	}
+}
