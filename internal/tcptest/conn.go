@@ -65,15 +65,29 @@ type Change struct {
 
 func newConn(t testing.TB, opts []Option) *Conn {
 	t.Helper()
-	p := &Conn{t: t, s: newSetup(opts), now: mono.Start, zero: mono.Start, written: 1, read: 1}
+	p := &Conn{t: t, s: newSetup(opts), now: mono.Start, zero: mono.Start}
 	p.cfg = p.s.config()
 	p.cfg.Trace = sink{p}
-	p.iss, p.irs = p.s.params.ISS, p.s.irs
-	p.sndNXT, p.rcvNXT = p.iss, p.irs
+	p.incarnate(p.s.params.ISS, p.s.irs)
 	p.window = p.s.window
 	t.Cleanup(p.finish)
 	return p
 }
+
+// incarnate sets the initial sequence numbers of the connection to come.
+func (p *Conn) incarnate(iss, irs tcp.Seq) {
+	p.s.params.ISS, p.s.irs = iss, irs
+	if !p.s.absolute {
+		p.iss, p.irs = iss, irs
+	}
+	p.sndNXT, p.rcvNXT = iss, irs
+	p.written, p.read = uint32(iss-p.iss)+1, uint32(irs-p.irs)+1
+	p.hasEdge = false
+}
+
+// SetISS sets our initial sequence number for the next OPEN, or the next SYN
+// that a listener answers.
+func (p *Conn) SetISS(iss tcp.Seq) { p.incarnate(iss, p.s.irs) }
 
 // TCB returns the connection itself, for calls that change nothing.
 func (p *Conn) TCB() *tcp.TCB { return &p.tcb }
@@ -177,7 +191,7 @@ func (p *Conn) Read(n int) {
 			r.Release()
 		}
 	}
-	p.tcb.Consumed(p.now)
+	p.tcb.Consumed()
 	p.collect()
 }
 

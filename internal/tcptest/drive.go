@@ -93,9 +93,8 @@ func (p *Conn) dispatchListen(seg *tcp.Segment) {
 	case tcp.ListenReset:
 		p.reset(seg)
 	case tcp.ListenSYN:
-		p.s.params.ISS = p.iss
+		p.incarnate(p.s.params.ISS, seg.SEQ)
 		p.half = tcp.NewHalfOpen(p.now, p.cfg, seg, &p.s.params)
-		p.irs = seg.SEQ
 		p.change(tcp.Listen, tcp.SynReceived, tcp.OnSYN)
 		p.phase = phaseHalfOpen
 		p.synack()
@@ -156,9 +155,8 @@ func (p *Conn) dispatchTimeWait(seg *tcp.Segment) {
 	case tcp.TimeWaitReuse:
 		p.change(tcp.TimeWait, tcp.Closed, tcp.OnReuse)
 		p.change(tcp.Closed, tcp.Listen, tcp.OnPassiveOpen)
-		p.iss = p.tw.NextISS(p.iss)
+		p.SetISS(p.tw.NextISS(p.s.params.ISS))
 		p.phase = phaseListen
-		p.hasEdge = false
 		p.dispatchListen(seg)
 	}
 }

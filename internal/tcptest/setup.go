@@ -18,6 +18,7 @@ type setup struct {
 	change     []func(*tcp.Config)
 	params     tcp.Params
 	irs        tcp.Seq
+	absolute   bool            // numbers of the script are those on the wire
 	peer       wire.TCPOptions // of the peer's SYN
 	synWindow  uint16          // of the peer's SYN
 	window     uint16          // of the peer after its SYN, as on the wire
@@ -123,10 +124,15 @@ func ReceiveBuffer(n uint32) Option {
 	return Config(func(c *tcp.Config) { c.ReceiveBuffer = n })
 }
 
-// ISN sets both initial sequence numbers. With 0 and 0 the numbers of the
-// script are those on the wire.
+// ISN sets both initial sequence numbers.
 func ISN(iss, irs tcp.Seq) Option {
 	return func(s *setup) { s.params.ISS, s.irs = iss, irs }
+}
+
+// Absolute sets both initial sequence numbers and makes the script's numbers
+// those on the wire, to play the figures of an RFC.
+func Absolute(iss, irs tcp.Seq) Option {
+	return func(s *setup) { s.params.ISS, s.irs, s.absolute = iss, irs, true }
 }
 
 // RTT sets how long our SYN or SYN-ACK waits for its answer. Time 0 is when the

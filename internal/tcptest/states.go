@@ -18,8 +18,9 @@ func Closed(t testing.TB, opts ...Option) *Conn {
 func SynSent(t testing.TB, opts ...Option) *Conn {
 	t.Helper()
 	p := newConn(t, opts)
+	at := p.SndNXT()
 	p.Open()
-	p.Want("> S 0:0(0)")
+	p.Want(fmt.Sprintf("> S %d:%d(0)", at, at))
 	return p
 }
 
@@ -27,26 +28,29 @@ func SynSent(t testing.TB, opts ...Option) *Conn {
 func (p *Conn) Open() {
 	p.t.Helper()
 	p.note("open")
-	p.s.params.ISS = p.iss
 	p.tcb.Open(p.now, p.cfg, &p.s.params)
 	p.collect()
 }
 
 // SYN returns the line of the peer's SYN, with its options.
-func (p *Conn) SYN() string { return p.peerSYN("S", 0) }
+func (p *Conn) SYN() string {
+	s := wire.Script{Flags: wire.FlagSYN, Seq: uint32(p.s.irs - p.irs), HasWin: true, Win: uint32(p.s.synWindow),
+		Opts: p.s.peer}
+	return s.String()
+}
 
 // SYNACK returns the line of the peer's answer to our SYN, with its options.
-func (p *Conn) SYNACK() string { return p.peerSYN("S.", 1) }
-
-func (p *Conn) peerSYN(flags string, ack int) string {
-	s := wire.Script{HasWin: true, Win: uint32(p.s.synWindow), Opts: p.s.peer}
-	if ack > 0 {
-		s.Opts.TSEcr = p.lastTS
-		s.Flags |= wire.FlagACK
-		s.Ack = uint32(ack)
-	}
-	s.Flags |= wire.FlagSYN
+func (p *Conn) SYNACK() string {
+	s := wire.Script{Flags: wire.FlagSYN | wire.FlagACK, Seq: uint32(p.s.irs - p.irs), Ack: p.SndNXT(), HasWin: true,
+		Win: uint32(p.s.synWindow), Opts: p.s.peer}
+	s.Opts.TSEcr = p.lastTS
 	return s.String()
+}
+
+// ACK returns the line of an empty segment of the peer that acknowledges all
+// that we have sent.
+func (p *Conn) ACK() string {
+	return fmt.Sprintf("< . %d:%d(0) ack %d win %d", p.RcvNXT(), p.RcvNXT(), p.SndNXT(), p.window)
 }
 
 // begin makes now time 0.
@@ -70,12 +74,12 @@ func Established(t testing.TB, opts ...Option) *Conn {
 	p := SynSent(t, opts...)
 	p.wait()
 	p.Recv(p.SYNACK())
-	p.Want("> . 1:1(0) ack 1")
+	p.Want(fmt.Sprintf("> . %d:%d(0) ack %d", p.written, p.written, p.read))
 	p.WantState(tcp.Established)
 	// The SYN's window is not scaled: this is the window of what follows.
 	p.window = p.s.window
 	if p.s.scaled {
-		p.Recv(fmt.Sprintf("< . 1:1(0) ack 1 win %d", p.window))
+		p.Recv(p.ACK())
 	}
 	return p.begin()
 }
@@ -95,8 +99,9 @@ func HalfOpen(t testing.TB, opts ...Option) *Conn {
 	t.Helper()
 	p := Listen(t, opts...)
 	p.Recv(p.SYN())
-	p.Want("> S. 0:0(0) ack 1")
+	p.Want(fmt.Sprintf("> S. %d:%d(0) ack %d", p.written-1, p.written-1, p.read))
 	p.WantState(tcp.SynReceived)
+	p.window = p.s.window
 	return p
 }
 
@@ -105,7 +110,7 @@ func Accepted(t testing.TB, opts ...Option) *Conn {
 	t.Helper()
 	p := HalfOpen(t, opts...)
 	p.wait()
-	p.Recv(fmt.Sprintf("< . 1:1(0) ack 1 win %d", p.s.window))
+	p.Recv(p.ACK())
 	p.WantState(tcp.Established)
 	return p.begin()
 }
@@ -117,7 +122,7 @@ func SynReceived(t testing.TB, opts ...Option) *Conn {
 	p := SynSent(t, opts...)
 	p.wait()
 	p.Recv(p.SYN())
-	p.Want("> S. 0:0(0) ack 1")
+	p.Want(fmt.Sprintf("> S. %d:%d(0) ack %d", p.written-1, p.written-1, p.read))
 	p.WantState(tcp.SynReceived)
 	p.window = p.s.window
 	return p.begin()
