@@ -57,7 +57,7 @@ func (c *TCB) arriveSync(now mono.Time, seg *Segment) (reset bool) {
 
 // simultaneousSYNACK recognises the SYN-ACK that answers our SYN in a
 // simultaneous open: its SYN is the one we know already, so the window check
-// would drop it and its ACK would be lost. RFC 9293 figure 8 line 5 to 7.
+// would drop it and its ACK would be lost. RFC 9293 figure 7 line 5 to 7.
 func (c *TCB) simultaneousSYNACK(seg *Segment) bool {
 	return c.state == SynReceived && !c.has(fPassive) && seg.Has(wire.FlagSYN|wire.FlagACK) &&
 		!seg.Has(wire.FlagRST) && seg.SEQ == c.rcv.IRS && c.snd.ISS.Less(seg.ACK) && seg.ACK.LessEq(c.snd.MAX)
@@ -369,13 +369,8 @@ func (c *TCB) receiveFIN(now mono.Time) {
 	switch c.state {
 	case Established:
 		c.setState(now, CloseWait, OnFIN)
-	case FinWait1:
-		if c.finAcked() {
-			c.setState(now, TimeWait, OnFINACK)
-			c.startTimeWait(now)
-		} else {
-			c.setState(now, Closing, OnFIN)
-		}
+	case FinWait1: // with our FIN acknowledged it would be FIN-WAIT-2 by now
+		c.setState(now, Closing, OnFIN)
 	case FinWait2:
 		c.setState(now, TimeWait, OnFIN)
 		c.startTimeWait(now)
