@@ -1,0 +1,171 @@
+package handfast
+
+import (
+	"net"
+	"time"
+
+	"github.com/handfast/handfast/tcp"
+)
+
+// SetDeadline sets the times after which Read and Write fail with
+// os.ErrDeadlineExceeded; the zero time is none.
+func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadlines(t, true, true) }
+
+// SetReadDeadline sets the time after which Read fails.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, true, false) }
+
+// SetWriteDeadline sets the time after which Write fails. Even then some of
+// the data may have been queued.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, false, true) }
+
+func (c *Conn) setDeadlines(t time.Time, read, write bool) error {
+	d := c.s.h.deadline(t)
+	return c.option(func() {
+		if read {
+			c.readBy = d
+			wakeAll(c.readers)
+		}
+		if write {
+			c.writeBy = d
+			wakeAll(c.writers)
+		}
+	})
+}
+
+// option runs f with the lock held, unless the connection is closed.
+func (c *Conn) option(f func()) error {
+	s := c.s
+	s.mu.Lock()
+	if c.bits&(connClosed|connKernel) != 0 {
+		s.mu.Unlock()
+		return c.fail("set", net.ErrClosed)
+	}
+	f()
+	c.Touch()
+	s.unlock(s.h.now())
+	return nil
+}
+
+// SetLinger sets what Close does with data that is not yet acknowledged:
+// negative (the default): the Host delivers it in the background; 0: it is
+// dropped and the connection reset; positive: Close waits for so many seconds
+// at most, then resets.
+func (c *Conn) SetLinger(sec int) error {
+	return c.option(func() {
+		c.bits |= connLinger
+		if sec < 0 {
+			c.bits &^= connLinger
+		}
+		c.linger = int32(max(min(sec, 1<<20), noLinger))
+	})
+}
+
+// SetNoDelay switches Nagle's algorithm off (true, the default as in package
+// net) or on.
+func (c *Conn) SetNoDelay(noDelay bool) error {
+	return c.option(func() { c.TCB.SetNoDelay(noDelay) })
+}
+
+// SetKeepAlive switches keepalive probes on or off.
+func (c *Conn) SetKeepAlive(keepalive bool) error {
+	return c.option(func() { c.TCB.SetKeepalive(c.s.h.now(), keepalive, 0, 0, 0) })
+}
+
+// SetKeepAlivePeriod sets the idle time before probes and the time between
+// them.
+func (c *Conn) SetKeepAlivePeriod(d time.Duration) error {
+	return c.option(func() { c.TCB.SetKeepalive(c.s.h.now(), true, d, d, 0) })
+}
+
+// SetKeepAliveConfig sets all of them. Zero values are package net's defaults,
+// 15 s, 15 s and 9; negative ones leave a setting as it is.
+func (c *Conn) SetKeepAliveConfig(k net.KeepAliveConfig) error {
+	if k.Idle == 0 {
+		k.Idle = defaultKeepAlive
+	}
+	if k.Interval == 0 {
+		k.Interval = defaultKeepAlive
+	}
+	if k.Count == 0 {
+		k.Count = 9
+	}
+	return c.option(func() { c.TCB.SetKeepalive(c.s.h.now(), k.Enable, k.Idle, k.Interval, k.Count) })
+}
+
+// SetUserTimeout sets how long data may stay unacknowledged before the
+// connection ends with ETIMEDOUT; 0 returns to the profile's R2. RFC 9293
+// §3.8.3.
+func (c *Conn) SetUserTimeout(d time.Duration) error {
+	return c.option(func() { c.TCB.SetUserTimeout(d) })
+}
+
+// SetTOS sets the Diffserv field of what is sent from now on.
+func (c *Conn) SetTOS(tos uint8) error { return c.option(func() { c.Conn.SetTOS(tos) }) }
+
+// SetTTL sets the TTL or hop limit of what is sent from now on.
+func (c *Conn) SetTTL(ttl uint8) error { return c.option(func() { c.Conn.SetTTL(ttl) }) }
+
+// Info returns a snapshot of the connection.
+func (c *Conn) Info() (i tcp.Info) {
+	c.s.mu.Lock()
+	c.TCB.Info(&i)
+	c.s.mu.Unlock()
+	return i
+}
+
+// OnReady sets a function that is called whenever Read or Write may no longer
+// block, or nil. It runs on the Host's goroutine: it must be short and must not
+// block, and may be called when nothing is ready. It is called once right away.
+func (c *Conn) OnReady(f func()) {
+	s := c.s
+	s.mu.Lock()
+	c.onReady = f
+	if f != nil {
+		c.ready()
+	}
+	s.mu.Unlock()
+}
+
+// callback runs the OnReady function, on the runner.
+func (c *Conn) callback() {
+	c.s.mu.Lock()
+	c.bits &^= connCallback
+	f := c.onReady
+	c.s.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
+// SendUrgent sends b as urgent data: RFC 9293 §3.8.5. New programs should not
+// use it.
+func (c *Conn) SendUrgent(b []byte) (int, error) {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := c.startWrite(); err != nil {
+		return 0, c.fail("write", err)
+	}
+	defer c.endWrite()
+	for done := 0; done < len(b); {
+		room, err := c.waitRoom()
+		if err != nil {
+			return done, c.fail("write", err)
+		}
+		n := min(room, len(b)-done)
+		now := s.h.now()
+		c.Conn.SendUrgent(now, s.copied(b[done:done+n]))
+		done += n
+		s.unlock(now)
+		s.mu.Lock()
+	}
+	return len(b), nil
+}
+
+// Urgent returns how many bytes of urgent data are still to be read; ok is
+// false when there are none.
+func (c *Conn) Urgent() (remaining int, ok bool) {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.TCB.Urgent()
+}

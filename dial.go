@@ -1,0 +1,196 @@
+package handfast
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/handfast/handfast/engine"
+	"github.com/handfast/handfast/tcp"
+)
+
+// Dial is DialContext without a context.
+func (h *Host) Dial(network, address string) (net.Conn, error) {
+	return h.DialContext(context.Background(), network, address)
+}
+
+// DialContext connects to an address: network "tcp", "tcp4", "tcp6", "udp",
+// "udp4" or "udp6", address as for net.Dial. It fits http.Transport. A name
+// with several addresses is tried in order, each with its share of the time
+// that the context allows. The result is a *Conn or a *PacketConn.
+func (h *Host) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	udp := strings.HasPrefix(network, "udp")
+	switch network {
+	case "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6":
+	default:
+		return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError(network)}
+	}
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	port, err := parsePort(network, service)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	addrs, err := h.resolve(ctx, network, host)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	for i, a := range addrs {
+		var c net.Conn
+		to := netip.AddrPortFrom(a, port)
+		if udp {
+			c, err = h.dialUDP(network, to)
+		} else {
+			part, cancel := share(ctx, len(addrs)-i)
+			c, err = h.dialTCP(part, network, netip.AddrPort{}, to)
+			cancel()
+		}
+		if err == nil {
+			return c, nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, err
+}
+
+// share bounds one of n attempts to its part of the context's time, at least
+// two seconds if there are so many.
+func share(ctx context.Context, n int) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok || n <= 1 {
+		return context.WithCancel(ctx)
+	}
+	left := time.Until(end)
+	return context.WithTimeout(ctx, max(left/time.Duration(n), min(left, 2*time.Second)))
+}
+
+// DialTCP connects from a local address, either part of which may be unset, to
+// a remote one.
+func (h *Host) DialTCP(ctx context.Context, local, remote netip.AddrPort) (*Conn, error) {
+	return h.dialTCP(ctx, "tcp", local, remote)
+}
+
+func (h *Host) dialTCP(ctx context.Context, network string, local, remote netip.AddrPort) (*Conn, error) {
+	fail := func(err error) (*Conn, error) {
+		op := &net.OpError{Op: "dial", Net: network, Addr: net.TCPAddrFromAddrPort(remote), Err: err}
+		if local.IsValid() {
+			op.Source = net.TCPAddrFromAddrPort(local)
+		}
+		return nil, op
+	}
+	if err := ctx.Err(); err != nil {
+		return fail(contextError(err))
+	}
+	s := &h.shard
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return fail(net.ErrClosed)
+	}
+	now := h.now()
+	ec, err := s.e.Dial(now, &engine.DialConfig{Local: local, Remote: remote})
+	if err != nil {
+		s.mu.Unlock()
+		return fail(call("connect", engineErrno(err)))
+	}
+	c := ec.Owner.(*Conn)
+	s.unlock(now)
+	s.mu.Lock()
+	for c.State() == tcp.SynSent || c.State() == tcp.SynReceived {
+		if err := ctx.Err(); err != nil {
+			now := h.now()
+			c.bits |= connClosed
+			c.Conn.Close(now)
+			c.Abort(now)
+			s.unlock(now)
+			return fail(contextError(err))
+		}
+		s.wait(&c.writers, 0, ctx.Done())
+	}
+	if c.State() == tcp.Closed {
+		err := errno(c.Err())
+		if c.bits&connKernel != 0 {
+			err = net.ErrClosed
+		}
+		c.bits |= connClosed
+		s.mu.Unlock()
+		if err == nil {
+			err = errors.New("closed by the peer")
+		}
+		return fail(call("connect", err))
+	}
+	c.defaults()
+	s.unlock(h.now())
+	return c, nil
+}
+
+// contextError is what package net makes of a context that ended.
+func contextError(err error) error {
+	switch err {
+	case context.Canceled:
+		return errCanceled
+	case context.DeadlineExceeded:
+		return os.ErrDeadlineExceeded
+	}
+	return err
+}
+
+// errCanceled reads as package net's, and is context.Canceled to errors.Is.
+var errCanceled error = canceledError{}
+
+type canceledError struct{}
+
+func (canceledError) Error() string   { return "operation was canceled" }
+func (canceledError) Is(e error) bool { return e == context.Canceled }
+
+// resolve finds the addresses of a host for a network's families: a literal,
+// localhost (which never leaves the Host, RFC 6761 §6.3), or a name.
+func (h *Host) resolve(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	family := network[len(network)-1]
+	fits := func(a netip.Addr) bool {
+		return family != '4' && family != '6' || a.Unmap().Is4() == (family == '4')
+	}
+	if host == "" { // as package net: ourselves
+		host = "localhost"
+	}
+	if a, err := netip.ParseAddr(host); err == nil {
+		if !fits(a) {
+			return nil, &net.AddrError{Err: "no suitable address found", Addr: host}
+		}
+		return []netip.Addr{a.Unmap().WithZone("")}, nil
+	}
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	var addrs []netip.Addr
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		addrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+	} else if h.cfg.Resolver == nil {
+		return nil, &net.DNSError{Err: "this Host has no resolver: give handfast.Config.Resolver, or a literal address", Name: host, IsNotFound: true}
+	} else {
+		var err error
+		lookup := "ip"
+		if family == '4' || family == '6' {
+			lookup += string(family)
+		}
+		if addrs, err = h.cfg.Resolver.LookupNetIP(ctx, lookup, host); err != nil {
+			return nil, err
+		}
+	}
+	out := addrs[:0:0]
+	for _, a := range addrs {
+		if fits(a) {
+			out = append(out, a.Unmap())
+		}
+	}
+	if len(out) == 0 {
+		return nil, &net.DNSError{Err: "no address of this family", Name: host, IsNotFound: true}
+	}
+	return out, nil
+}

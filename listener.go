@@ -1,0 +1,185 @@
+package handfast
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/handfast/handfast/engine"
+	"github.com/handfast/handfast/mono"
+)
+
+// Listener accepts connections: a net.Listener.
+type Listener struct {
+	s       *shard
+	l       *engine.Listener
+	waiting *waiter
+	by      mono.Time
+	closed  bool
+}
+
+// Listen listens on an address: network "tcp", "tcp4" or "tcp6", address as
+// for net.Listen; an empty host takes all addresses of the network's families,
+// port 0 a free port. The context only bounds the resolving of a name. The
+// result is a *Listener.
+func (h *Host) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	return h.ListenBacklog(ctx, network, address, 0)
+}
+
+// ListenBacklog is Listen with a bound on the completed handshakes that wait
+// to be accepted, as Linux understands listen(2); 0 is the Limits'.
+func (h *Host) ListenBacklog(ctx context.Context, network, address string, backlog int) (net.Listener, error) {
+	fail := func(err error) (net.Listener, error) {
+		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
+	}
+	switch network {
+	case "tcp", "tcp4", "tcp6":
+	default:
+		return fail(net.UnknownNetworkError(network))
+	}
+	local, v6only, err := h.localAddr(ctx, network, address)
+	if err != nil {
+		return fail(err)
+	}
+	s := &h.shard
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fail(net.ErrClosed)
+	}
+	el, err := s.e.Listen(h.now(), &engine.ListenConfig{Local: local, V6Only: v6only, Backlog: backlog})
+	if err != nil {
+		return nil, &net.OpError{Op: "listen", Net: network, Addr: net.TCPAddrFromAddrPort(local), Err: call("bind", engineErrno(err))}
+	}
+	l := &Listener{s: s, l: el}
+	el.Owner = l
+	return l, nil
+}
+
+// localAddr reads an address to listen on. An empty host is [::] of both
+// families, or 0.0.0.0 for tcp4.
+func (h *Host) localAddr(ctx context.Context, network, address string) (a netip.AddrPort, v6only bool, err error) {
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return a, false, err
+	}
+	port, err := parsePort(network, service)
+	if err != nil {
+		return a, false, err
+	}
+	family := network[len(network)-1]
+	if host == "" {
+		if family == '4' {
+			return netip.AddrPortFrom(netip.IPv4Unspecified(), port), false, nil
+		}
+		return netip.AddrPortFrom(netip.IPv6Unspecified(), port), family == '6', nil
+	}
+	addrs, err := h.resolve(ctx, network, host)
+	if err != nil {
+		return a, false, err
+	}
+	return netip.AddrPortFrom(addrs[0], port), family == '6' || addrs[0].Is6(), nil
+}
+
+// parsePort reads a port: a number, or one of the few names that everybody
+// uses.
+func parsePort(network, service string) (uint16, error) {
+	if service == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(service, 10, 16)
+	if err == nil {
+		return uint16(n), nil
+	}
+	if p, lerr := net.DefaultResolver.LookupPort(context.Background(), network, service); lerr == nil {
+		return uint16(p), nil
+	}
+	return 0, &net.AddrError{Err: "unknown port", Addr: network + "/" + service}
+}
+
+// Accept waits for the next connection; it is a *Conn.
+func (l *Listener) Accept() (net.Conn, error) { return l.accept() }
+
+// AcceptConn is Accept with the concrete type.
+func (l *Listener) AcceptConn() (*Conn, error) { return l.accept() }
+
+func (l *Listener) accept() (*Conn, error) {
+	s := l.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		switch {
+		case l.closed:
+			return nil, l.fail(net.ErrClosed)
+		case l.by != 0 && l.by <= s.h.now():
+			return nil, l.fail(os.ErrDeadlineExceeded)
+		}
+		if ec := l.l.Accept(); ec != nil {
+			c := ec.Owner.(*Conn)
+			c.defaults()
+			return c, nil
+		}
+		s.wait(&l.waiting, l.by, nil)
+	}
+}
+
+// defaults are package net's for new connections.
+func (c *Conn) defaults() {
+	c.linger = noLinger
+	c.TCB.SetNoDelay(true)
+	if k := c.s.h.cfg.KeepAlive; k >= 0 {
+		if k == 0 {
+			k = defaultKeepAlive
+		}
+		c.TCB.SetKeepalive(c.s.h.now(), true, k, k, 9)
+	}
+	c.Touch()
+}
+
+func (l *Listener) fail(err error) error {
+	return &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: err}
+}
+
+// Addr returns where it listens, a *net.TCPAddr.
+func (l *Listener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.l.Addr()) }
+
+// SetDeadline sets the time after which Accept fails; the zero time is none.
+func (l *Listener) SetDeadline(t time.Time) error {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	l.by = l.s.h.deadline(t)
+	wakeAll(l.waiting)
+	return nil
+}
+
+// Pending returns how many completed handshakes wait to be accepted, and how
+// many are half-open.
+func (l *Listener) Pending() (accept, halfOpen int) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return l.l.Pending()
+}
+
+// Close stops listening. Accepted connections live on; those that nobody has
+// accepted are reset.
+func (l *Listener) Close() error {
+	s := l.s
+	s.mu.Lock()
+	if l.closed {
+		s.mu.Unlock()
+		return &net.OpError{Op: "close", Net: "tcp", Addr: l.Addr(), Err: net.ErrClosed}
+	}
+	now := s.h.now()
+	l.closeLocked(now)
+	s.unlock(now)
+	return nil
+}
+
+func (l *Listener) closeLocked(now mono.Time) {
+	l.closed = true
+	l.l.Close(now)
+	wakeAll(l.waiting)
+}

@@ -1,0 +1,251 @@
+package handfast
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/handfast/handfast/engine"
+	"github.com/handfast/handfast/mono"
+)
+
+// PacketConn is a UDP socket: a net.PacketConn, and a net.Conn when connected,
+// with the methods of *net.UDPConn that QUIC and DNS libraries call. All
+// methods may be called from any goroutine.
+type PacketConn struct {
+	s       *shard
+	u       *engine.UDP
+	network string
+	waiting *waiter
+	readBy  mono.Time
+	writeBy mono.Time
+	closed  bool
+}
+
+// ListenPacket opens a UDP socket on an address: network "udp", "udp4" or
+// "udp6", address as for net.ListenPacket. The result is a *PacketConn.
+func (h *Host) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	fail := func(err error) (net.PacketConn, error) {
+		return nil, &net.OpError{Op: "listen", Net: network, Err: err}
+	}
+	switch network {
+	case "udp", "udp4", "udp6":
+	default:
+		return fail(net.UnknownNetworkError(network))
+	}
+	local, v6only, err := h.localAddr(ctx, network, address)
+	if err != nil {
+		return fail(err)
+	}
+	p, err := h.openUDP(network, &engine.UDPConfig{Local: local, V6Only: v6only})
+	if err != nil {
+		return nil, &net.OpError{Op: "listen", Net: network, Addr: net.UDPAddrFromAddrPort(local), Err: call("bind", engineErrno(err))}
+	}
+	return p, nil
+}
+
+func (h *Host) dialUDP(network string, remote netip.AddrPort) (net.Conn, error) {
+	p, err := h.openUDP(network, &engine.UDPConfig{Remote: remote})
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: net.UDPAddrFromAddrPort(remote), Err: call("connect", engineErrno(err))}
+	}
+	return p, nil
+}
+
+func (h *Host) openUDP(network string, uc *engine.UDPConfig) (*PacketConn, error) {
+	s := &h.shard
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, engine.ErrClosed
+	}
+	u, err := s.e.OpenUDP(h.now(), uc)
+	if err != nil {
+		return nil, err
+	}
+	p := &PacketConn{s: s, u: u, network: network}
+	u.Owner = p
+	return p, nil
+}
+
+// LocalAddr returns where the socket is bound, a *net.UDPAddr.
+func (p *PacketConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(p.u.LocalAddr()) }
+
+// RemoteAddr returns whom it is connected to, a *net.UDPAddr, or nil.
+func (p *PacketConn) RemoteAddr() net.Addr {
+	if a := p.u.RemoteAddr(); a.IsValid() {
+		return net.UDPAddrFromAddrPort(a)
+	}
+	return nil
+}
+
+func (p *PacketConn) fail(op string, to netip.AddrPort, err error) error {
+	e := &net.OpError{Op: op, Net: p.network, Source: p.LocalAddr(), Err: err}
+	if to.IsValid() {
+		e.Addr = net.UDPAddrFromAddrPort(to)
+	} else {
+		e.Addr = p.RemoteAddr()
+	}
+	return e
+}
+
+// receive waits for a datagram.
+func (p *PacketConn) receive() (engine.Datagram, error) {
+	s := p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		switch {
+		case p.closed:
+			return engine.Datagram{}, p.fail("read", netip.AddrPort{}, net.ErrClosed)
+		case p.readBy != 0 && p.readBy <= s.h.now():
+			return engine.Datagram{}, p.fail("read", netip.AddrPort{}, os.ErrDeadlineExceeded)
+		}
+		if g, ok := p.u.Recv(); ok {
+			return g, nil
+		}
+		if err := p.u.Err(); err != nil {
+			return engine.Datagram{}, p.fail("read", netip.AddrPort{}, call("read", engineErrno(err)))
+		}
+		s.wait(&p.waiting, p.readBy, nil)
+	}
+}
+
+// ReadFromUDPAddrPort reads a datagram; what does not fit into b is dropped.
+func (p *PacketConn) ReadFromUDPAddrPort(b []byte) (n int, from netip.AddrPort, err error) {
+	g, err := p.receive()
+	if err != nil {
+		return 0, from, err
+	}
+	n = g.Payload.CopyTo(b)
+	g.Payload.Release()
+	return n, g.From, nil
+}
+
+// ReadMsgUDPAddrPort is ReadFromUDPAddrPort with the signature of
+// *net.UDPConn's; there is no out-of-band data, and flags are 0.
+func (p *PacketConn) ReadMsgUDPAddrPort(b, oob []byte) (n, oobn, flags int, from netip.AddrPort, err error) {
+	n, from, err = p.ReadFromUDPAddrPort(b)
+	return n, 0, 0, from, err
+}
+
+// ReadMsgUDP is ReadMsgUDPAddrPort with an address of the older kind.
+func (p *PacketConn) ReadMsgUDP(b, oob []byte) (n, oobn, flags int, from *net.UDPAddr, err error) {
+	n, a, err := p.ReadFromUDPAddrPort(b)
+	if err != nil {
+		return 0, 0, 0, nil, err
+	}
+	return n, 0, 0, net.UDPAddrFromAddrPort(a), nil
+}
+
+// ReadFrom implements net.PacketConn; the address is a *net.UDPAddr.
+func (p *PacketConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, from, err := p.ReadFromUDPAddrPort(b)
+	if err != nil {
+		return 0, nil, err
+	}
+	return n, net.UDPAddrFromAddrPort(from), nil
+}
+
+// Read implements net.Conn for a connected socket.
+func (p *PacketConn) Read(b []byte) (int, error) {
+	n, _, err := p.ReadFromUDPAddrPort(b)
+	return n, err
+}
+
+// WriteToUDPAddrPort sends a datagram. It does not block: what the path cannot
+// take is lost, as datagrams are.
+func (p *PacketConn) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	s := p.s
+	s.mu.Lock()
+	now := s.h.now()
+	switch {
+	case p.closed:
+		s.mu.Unlock()
+		return 0, p.fail("write", to, net.ErrClosed)
+	case p.writeBy != 0 && p.writeBy <= now:
+		s.mu.Unlock()
+		return 0, p.fail("write", to, os.ErrDeadlineExceeded)
+	}
+	err := p.u.Send(now, to, b)
+	s.unlock(now)
+	if err != nil {
+		return 0, p.fail("write", to, call("sendto", engineErrno(err)))
+	}
+	return len(b), nil
+}
+
+// WriteMsgUDPAddrPort is WriteToUDPAddrPort with the signature of
+// *net.UDPConn's; oob must be empty.
+func (p *PacketConn) WriteMsgUDPAddrPort(b, oob []byte, to netip.AddrPort) (n, oobn int, err error) {
+	n, err = p.WriteToUDPAddrPort(b, to)
+	return n, 0, err
+}
+
+// WriteTo implements net.PacketConn.
+func (p *PacketConn) WriteTo(b []byte, to net.Addr) (int, error) {
+	a, ok := to.(*net.UDPAddr)
+	if !ok || a == nil {
+		return 0, p.fail("write", netip.AddrPort{}, &net.AddrError{Err: "not a *net.UDPAddr", Addr: to.String()})
+	}
+	ap := a.AddrPort()
+	return p.WriteToUDPAddrPort(b, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()))
+}
+
+// Write implements net.Conn for a connected socket.
+func (p *PacketConn) Write(b []byte) (int, error) {
+	return p.WriteToUDPAddrPort(b, netip.AddrPort{})
+}
+
+// SetDeadline sets the times after which reads and writes fail.
+func (p *PacketConn) SetDeadline(t time.Time) error { return p.setDeadlines(t, true, true) }
+
+// SetReadDeadline sets the time after which reads fail.
+func (p *PacketConn) SetReadDeadline(t time.Time) error { return p.setDeadlines(t, true, false) }
+
+// SetWriteDeadline sets the time after which writes fail.
+func (p *PacketConn) SetWriteDeadline(t time.Time) error { return p.setDeadlines(t, false, true) }
+
+func (p *PacketConn) setDeadlines(t time.Time, read, write bool) error {
+	s := p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.closed {
+		return p.fail("set", netip.AddrPort{}, net.ErrClosed)
+	}
+	d := s.h.deadline(t)
+	if read {
+		p.readBy = d
+		wakeAll(p.waiting)
+	}
+	if write {
+		p.writeBy = d
+	}
+	return nil
+}
+
+// SetReadBuffer exists for programs that set it; the bound is the Host's
+// Limits.UDPQueueBytes.
+func (p *PacketConn) SetReadBuffer(bytes int) error { return nil }
+
+// SetWriteBuffer exists for programs that set it; sends do not wait.
+func (p *PacketConn) SetWriteBuffer(bytes int) error { return nil }
+
+// Close closes the socket.
+func (p *PacketConn) Close() error {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	if p.closed {
+		return p.fail("close", netip.AddrPort{}, net.ErrClosed)
+	}
+	p.closeLocked()
+	return nil
+}
+
+func (p *PacketConn) closeLocked() {
+	p.closed = true
+	p.u.Close()
+	wakeAll(p.waiting)
+}
