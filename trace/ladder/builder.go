@@ -76,6 +76,12 @@ func (b *Builder) Steps() []Step {
 			m.alone = int(side)
 		}
 	}
+	for side := Left; side <= Right; side++ {
+		if m.side[side].noSYN() && !m.side[side.Other()].noSYN() {
+			m.blind[side] = true
+			m.states[side] = Unknown // in LISTEN, or in the midst of things
+		}
+	}
 	if !b.Absolute {
 		m.findBases()
 	}
@@ -141,6 +147,16 @@ func (s *stream) initial() uint8 {
 		}
 	}
 	return Unknown
+}
+
+// noSYN reports whether no segment with SYN is among the events.
+func (s *stream) noSYN() bool {
+	for i := range s.ev {
+		if s.ev[i].Flags&wire.FlagSYN != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // span returns the sequence numbers that a segment takes up: SYN and FIN count

@@ -130,6 +130,16 @@ func (p *play) close() {
 	p.state(ms(60160), Left, 10, 0, trace.WhyTimeWait)
 }
 
+// blind is a handshake of which the right host tells nothing but its end.
+func (p *play) blind() {
+	p.handshake()
+	p.b.events[Right] = nil
+	p.recv(ms(30), Right, seg{flags: ack, seq: 1, ack: 1})
+	p.state(ms(30), Right, 0, 4, 0)
+	p.lose(ms(31), Left, seg{flags: ack, seq: 1, n: 5, ack: 1})
+	p.recv(ms(41), Right, seg{flags: ack, seq: 1, n: 5, ack: 1})
+}
+
 // simultaneous close: the FINs cross. RFC 9293 figure 13.
 func (p *play) crossing() {
 	for side := Left; side <= Right; side++ {
@@ -168,6 +178,7 @@ var stories = []struct {
 }{
 	{"handshake", func(p *play) { p.handshake() }, Options{}},
 	{"handshake-ascii-60", func(p *play) { p.handshake() }, Options{ASCII: true, Width: 60, Names: [2]string{"alice", "bob"}}},
+	{"blind", func(p *play) { p.blind() }, Options{ASCII: true}},
 	{"loss", func(p *play) { p.handshake(); p.transfer() }, Options{}},
 	{"loss-ascii-100", func(p *play) { p.handshake(); p.transfer() }, Options{ASCII: true, Width: 100}},
 	{"close", func(p *play) { p.handshake(); p.transfer(); p.close() }, Options{Fold: 3, Names: [2]string{"client", "server"}}},

@@ -23,9 +23,12 @@ type merger struct {
 	bases  [2]uint32 // sequence number printed as 0
 	states [2]uint8
 	steps  []Step
-	last   mono.Time   // of what was merged
-	alone  int         // the only side with events, -1 if both have
-	moved  map[int]int // of a step that was split: from its departure to its arrival
+	last   mono.Time // of what was merged
+	// blind sides tell nothing of their handshake (half-open records, cookies):
+	// SYNs to and from them are taken to have made their way.
+	blind [2]bool
+	alone int         // the only side with events, -1 if both have
+	moved map[int]int // of a step that was split: from its departure to its arrival
 }
 
 // begin draws the states that all begins with, if they are not what the first
@@ -177,7 +180,7 @@ func (m *merger) depart(side Side) {
 	slices.SortFunc(d.pieces, func(a, b piece) int {
 		return cmp.Or(cmp.Compare(int32(a.from-from), int32(b.from-from)), cmp.Compare(a.at, b.at))
 	})
-	if m.alone < 0 && len(d.pieces) == 0 {
+	if m.alone < 0 && len(d.pieces) == 0 && !(ev.Flags&wire.FlagSYN != 0 && m.blind[side.Other()]) {
 		if m.inFlight(side, ev.At) {
 			st.Form = Departure
 		} else {
@@ -304,7 +307,7 @@ func (m *merger) arrival(side Side, i int, note string) {
 	ev := &m.side[side].ev[i]
 	st := m.step(side.Other(), ev)
 	st.Form, st.Why, st.Arrived, st.Note = Arrival, trace.WhyNone, ev.At, note
-	if m.alone >= 0 {
+	if m.alone >= 0 || ev.Flags&wire.FlagSYN != 0 && m.blind[side.Other()] {
 		st.Form = Whole
 		st.Retransmit = m.side[side.Other()].again(ev)
 	}
