@@ -23,6 +23,7 @@ func (c *TCB) Arrive(now mono.Time, seg *Segment) (reset bool) {
 	switch c.state {
 	case Closed, Listen:
 		reset = seg.Flags&wire.FlagRST == 0
+		seg.SEQ = seg.SEQ.Add(seg.Data.Len()) // ResetFor acknowledges the text, which is released below
 	case SynSent:
 		reset = c.arriveSynSent(now, seg)
 	default:

@@ -35,6 +35,7 @@ func (c *TCB) negotiate(p *PeerOptions, scaling bool) {
 	} else {
 		c.snd.scale, c.rcv.scale = 0, 0
 	}
+	c.rcv.size = min(c.rcv.size, 65535<<c.rcv.scale) // what cannot be offered is no room
 	if p.Has&wire.HasTimestamps != 0 && !c.cfg.NoTimestamps {
 		c.flags |= fTimestamps
 	}

@@ -212,15 +212,23 @@ func (p *Conn) sent(seg *tcp.Segment, why string) {
 	if seg.Opts.Has&wire.HasTimestamps != 0 {
 		p.lastTS = seg.Opts.TSVal
 	}
-	if end := seg.SEQ + tcp.Seq(seg.LEN()); p.sndNXT.Less(end) {
-		p.sndNXT = end
-	}
-	if seg.Has(wire.FlagACK) && !seg.Has(wire.FlagRST) {
-		p.rcvNXT = seg.ACK
-		p.checkEdge(seg)
+	if !seg.Has(wire.FlagRST) {
+		p.progress(seg)
 	}
 	seg.Data.Release()
 	p.out = append(p.out, sent{p.now, l})
+}
+
+// progress notes how far the connection has come.
+func (p *Conn) progress(seg *tcp.Segment) {
+	p.t.Helper()
+	if end := seg.SEQ + tcp.Seq(seg.LEN()); p.sndNXT.Less(end) {
+		p.sndNXT = end
+	}
+	if seg.Has(wire.FlagACK) {
+		p.rcvNXT = seg.ACK
+		p.checkEdge(seg)
+	}
 }
 
 // checkEdge demands that no window that was offered is taken back, RFC 9293
