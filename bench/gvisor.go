@@ -27,14 +27,14 @@ const nicID = 1
 // link is an endpoint whose outbound packets go to a function. With gso it
 // takes 64 KiB segments whose checksums are left to the link, and trusts the
 // checksums of what comes in.
-type link struct {
+type gvisorLink struct {
 	mtu  uint32
 	gso  bool
 	out  func(*stack.PacketBuffer)
 	disp atomic.Pointer[stack.NetworkDispatcher]
 }
 
-func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
+func (l *gvisorLink) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	for _, p := range pkts.AsSlice() {
 		l.out(p)
 	}
@@ -42,7 +42,7 @@ func (l *link) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 }
 
 // deliver hands in one packet, all of it payload.
-func (l *link) deliver(b buffer.Buffer) {
+func (l *gvisorLink) deliver(b buffer.Buffer) {
 	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: b})
 	if d := l.disp.Load(); d != nil {
 		(*d).DeliverNetworkPacket(header.IPv4ProtocolNumber, p)
@@ -50,9 +50,11 @@ func (l *link) deliver(b buffer.Buffer) {
 	p.DecRef()
 }
 
-func (l *link) deliverBytes(b []byte) { l.deliver(buffer.MakeWithView(buffer.NewViewWithData(b))) }
+func (l *gvisorLink) deliverBytes(b []byte) {
+	l.deliver(buffer.MakeWithView(buffer.NewViewWithData(b)))
+}
 
-func (l *link) Attach(d stack.NetworkDispatcher) {
+func (l *gvisorLink) Attach(d stack.NetworkDispatcher) {
 	if d == nil {
 		l.disp.Store(nil)
 	} else {
@@ -60,33 +62,33 @@ func (l *link) Attach(d stack.NetworkDispatcher) {
 	}
 }
 
-func (l *link) Capabilities() stack.LinkEndpointCapabilities {
+func (l *gvisorLink) Capabilities() stack.LinkEndpointCapabilities {
 	if l.gso {
 		return stack.CapabilityRXChecksumOffload
 	}
 	return 0
 }
 
-func (l *link) SupportedGSO() stack.SupportedGSO {
+func (l *gvisorLink) SupportedGSO() stack.SupportedGSO {
 	if l.gso {
 		return stack.HostGSOSupported
 	}
 	return stack.GSONotSupported
 }
 
-func (l *link) GSOMaxSize() uint32                    { return 65535 }
-func (l *link) MTU() uint32                           { return l.mtu }
-func (l *link) IsAttached() bool                      { return l.disp.Load() != nil }
-func (*link) SetMTU(uint32)                           {}
-func (*link) MaxHeaderLength() uint16                 { return 0 }
-func (*link) LinkAddress() tcpip.LinkAddress          { return "" }
-func (*link) SetLinkAddress(tcpip.LinkAddress)        {}
-func (*link) Wait()                                   {}
-func (*link) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareNone }
-func (*link) AddHeader(*stack.PacketBuffer)           {}
-func (*link) ParseHeader(*stack.PacketBuffer) bool    { return true }
-func (*link) Close()                                  {}
-func (*link) SetOnCloseAction(func())                 {}
+func (l *gvisorLink) GSOMaxSize() uint32                    { return 65535 }
+func (l *gvisorLink) MTU() uint32                           { return l.mtu }
+func (l *gvisorLink) IsAttached() bool                      { return l.disp.Load() != nil }
+func (*gvisorLink) SetMTU(uint32)                           {}
+func (*gvisorLink) MaxHeaderLength() uint16                 { return 0 }
+func (*gvisorLink) LinkAddress() tcpip.LinkAddress          { return "" }
+func (*gvisorLink) SetLinkAddress(tcpip.LinkAddress)        {}
+func (*gvisorLink) Wait()                                   {}
+func (*gvisorLink) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareNone }
+func (*gvisorLink) AddHeader(*stack.PacketBuffer)           {}
+func (*gvisorLink) ParseHeader(*stack.PacketBuffer) bool    { return true }
+func (*gvisorLink) Close()                                  {}
+func (*gvisorLink) SetOnCloseAction(func())                 {}
 
 type gvisorStack struct {
 	s       *stack.Stack
@@ -202,7 +204,7 @@ func (gvisorPeer) Pair(name string, s Setup) (a, b Stack, err error) {
 		go pump(ca, cb)
 		ea, eb = ca, cb
 	case "gso":
-		la, lb := &link{mtu: uint32(mtu), gso: true}, &link{mtu: uint32(mtu), gso: true}
+		la, lb := &gvisorLink{mtu: uint32(mtu), gso: true}, &gvisorLink{mtu: uint32(mtu), gso: true}
 		la.out = func(p *stack.PacketBuffer) { lb.deliver(p.ToBuffer()) }
 		lb.out = func(p *stack.PacketBuffer) { la.deliver(p.ToBuffer()) }
 		ea, eb = la, lb
@@ -231,7 +233,7 @@ func pump(dst, src *channel.Endpoint) {
 }
 
 func (gvisorPeer) Wire(p Port, addr netip.Addr, s Setup) (Stack, error) {
-	l := &link{mtu: 1500}
+	l := &gvisorLink{mtu: 1500}
 	l.out = func(pkt *stack.PacketBuffer) {
 		v := pkt.ToView()
 		p.Send(v.AsSlice())
@@ -243,7 +245,7 @@ func (gvisorPeer) Wire(p Port, addr netip.Addr, s Setup) (Stack, error) {
 }
 
 func (gvisorPeer) Flood(s Setup) (client, server Stack, inject func([]byte), err error) {
-	la, lb := &link{mtu: 1500}, &link{mtu: 1500}
+	la, lb := &gvisorLink{mtu: 1500}, &gvisorLink{mtu: 1500}
 	la.out = func(p *stack.PacketBuffer) { lb.deliver(p.ToBuffer()) }
 	lb.out = func(p *stack.PacketBuffer) {
 		h := header.IPv4(p.NetworkHeader().Slice())

@@ -60,7 +60,7 @@ func vnetTUN(f *os.File, s Setup) (Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &link{mtu: 1500, gso: true}
+	l := &gvisorLink{mtu: 1500, gso: true}
 	l.out = func(p *stack.PacketBuffer) {
 		var vh [vnetLen]byte
 		if g := p.GSOOptions; g.Type != stack.GSONone {
@@ -129,7 +129,7 @@ func wgTUN(s Setup) (Stack, error) {
 		return nil, err
 	}
 	q := make(chan *stack.PacketBuffer, 512)
-	l := &link{mtu: 1500, gso: true}
+	l := &gvisorLink{mtu: 1500, gso: true}
 	l.out = func(p *stack.PacketBuffer) { q <- p.IncRef() }
 	g, err := newGvisor(l, addrB, s)
 	if err != nil {

@@ -54,7 +54,7 @@ var (
 	addrA = netip.AddrFrom4([4]byte{10, 9, 0, 1})
 	addrB = netip.AddrFrom4([4]byte{10, 9, 0, 2})
 
-	peers = map[string]Peer{"gvisor": gvisorPeer{}, "kernel": kernelPeer{}}
+	peers = map[string]Peer{"gvisor": gvisorPeer{}, "handfast": handfastPeer{}, "kernel": kernelPeer{}}
 )
 
 // findPeer splits name[/config].
