@@ -22,10 +22,11 @@ type Conn struct {
 	hash     uint32
 	id       uint32
 	timerLink
-	iface  uint16
-	status uint8
-	tos    uint8
-	ttl    uint8
+	iface   uint16
+	pathGen uint16 // of what is known of paths, as last looked at
+	status  uint8
+	tos     uint8
+	ttl     uint8
 
 	// Owner is for whoever made the Conn: what it belongs to.
 	Owner any
@@ -39,6 +40,7 @@ const (
 	orphaned              // closed by its program, and counted
 	boundPort             // holds a binding of its own
 	activeOpen
+	mayFragment // the path is narrower than we believe: DF is not set
 )
 
 func (c *Conn) key() (*Flow, uint32) { return &c.flow, c.hash }
@@ -151,15 +153,19 @@ func (e *Engine) forget(c *Conn) {
 // may have more, it goes to the end of the ring.
 func (e *Engine) outputConn(now mono.Time, c *Conn) *pkt.Packet {
 	iface := e.ifaces[c.iface]
+	if c.pathGen != e.pathGen {
+		e.followPath(now, c)
+	}
+	df := c.status&mayFragment == 0
 	room := uint32(0)
-	if iface.MaxGSO > iface.MTU || iface.loopback {
+	if df && (iface.MaxGSO > iface.MTU || iface.loopback) {
 		room = uint32(min(iface.MaxGSO, 65535) - 120) // IP and TCP headers with all options
 	}
 	if !c.Emit(now, &e.seg, room) {
 		e.settle(now, c)
 		return nil
 	}
-	p := e.tcpPacket(&c.flow, &e.seg, iface, c.tos, c.ttl)
+	p := e.tcpPacket(&c.flow, &e.seg, iface, ipFields{c.tos, c.ttl, !df})
 	e.out.push(c)
 	return p
 }
@@ -220,18 +226,14 @@ func (e *Engine) newConn() *Conn {
 	} else {
 		c = new(Conn)
 	}
-	c.e, c.id = e, e.connID()
+	c.e, c.id, c.pathGen = e, e.connID(), e.pathGen-1
 	return c
 }
 
 // params computes what a TCB needs to know of its flow and path.
 func (e *Engine) params(now mono.Time, f *Flow, iface *Interface) tcp.Params {
 	mtu := e.pathMTU(now, f, iface)
-	head := 40
-	if !f.is4() {
-		head = 60
-	}
-	return tcp.Params{ISS: tcp.Seq(e.isn.isn(now, f)), MSS: uint16(max(mtu-head, 1)),
+	return tcp.Params{ISS: tcp.Seq(e.isn.isn(now, f)), MSS: mssOf(mtu, f.is4()),
 		TSOffset: e.isn.tsOffset(f), V6: !f.is4()}
 }
 

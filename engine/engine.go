@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 
+	"github.com/handfast/handfast/icmp"
 	"github.com/handfast/handfast/ip"
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/pkt"
@@ -92,6 +93,9 @@ type Engine struct {
 	readyL   []*Listener
 	readyUDP []*UDP
 	resets   tokenBucket
+
+	icmpErrors *icmp.Limiter
+	pathGen    uint16 // moves on whenever a path turns out narrower
 
 	seg, reply tcp.Segment // scratch
 	dgram      ip.Datagram

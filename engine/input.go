@@ -168,7 +168,7 @@ func (e *Engine) reset(now mono.Time, f *Flow, iface *Interface) {
 		return
 	}
 	e.stats.Count[TCPResetsSent]++
-	e.control.Push(e.tcpPacket(f, &e.reply, iface, 0, 0))
+	e.control.Push(e.tcpPacket(f, &e.reply, iface, ipFields{}))
 }
 
 func (e *Engine) drop(p *pkt.Packet, why Counter) {

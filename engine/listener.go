@@ -244,7 +244,7 @@ func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, i
 func (e *Engine) sendSYNACK(now mono.Time, h *halfOpen) {
 	e.stats.Count[SYNACKsSent]++
 	h.rec.SYNACK(now, e.tcp, &e.reply)
-	e.control.Push(e.tcpPacket(&h.flow, &e.reply, e.ifaces[h.iface], 0, 0))
+	e.control.Push(e.tcpPacket(&h.flow, &e.reply, e.ifaces[h.iface], ipFields{}))
 }
 
 func (e *Engine) dropHalfOpen(i uint32) {
@@ -261,7 +261,7 @@ func (e *Engine) inputHalfOpen(now mono.Time, i uint32, f *Flow, iface *Interfac
 	switch h.rec.Arrive(now, e.tcp, &e.seg) {
 	case tcp.HalfOpenACK:
 		h.rec.ACK(now, e.tcp, &e.reply)
-		e.control.Push(e.tcpPacket(f, &e.reply, iface, 0, 0))
+		e.control.Push(e.tcpPacket(f, &e.reply, iface, ipFields{}))
 	case tcp.HalfOpenSYNACK:
 		e.sendSYNACK(now, h)
 	case tcp.HalfOpenReset:

@@ -7,8 +7,15 @@ import (
 	"github.com/handfast/handfast/wire"
 )
 
+// ipFields are what a connection decides about its IP headers. The zero value
+// is right for answers from no connection.
+type ipFields struct {
+	tos, ttl    uint8
+	mayFragment bool // DF is not set
+}
+
 // tcpPacket makes a packet of a segment. The segment's data moves into it.
-func (e *Engine) tcpPacket(f *Flow, seg *tcp.Segment, iface *Interface, tos, ttl uint8) *pkt.Packet {
+func (e *Engine) tcpPacket(f *Flow, seg *tcp.Segment, iface *Interface, x ipFields) *pkt.Packet {
 	p := e.pool.Packet()
 	hlen := wire.TCPMinLen + seg.Opts.Len()
 	h := p.Prepend(hlen)
@@ -37,7 +44,11 @@ func (e *Engine) tcpPacket(f *Flow, seg *tcp.Segment, iface *Interface, tos, ttl
 		wire.TCP(h).SetChecksum(wire.Finish(sum))
 	}
 	// The length cannot be too large: Emit was told the room.
-	ip.PutHeader(p, &ip.Header{Src: f.Local, Dst: f.Remote, Proto: wire.ProtoTCP, TTL: ttl, TOS: tos, DF: true})
+	hdr := ip.Header{Src: f.Local, Dst: f.Remote, Proto: wire.ProtoTCP, TTL: x.ttl, TOS: x.tos, DF: !x.mayFragment}
+	if x.mayFragment && f.is4() {
+		hdr.ID = e.idents.Next4(&f.Local, &f.Remote, wire.ProtoTCP)
+	}
+	ip.PutHeader(p, &hdr)
 	p.Iface = uint16(iface.ID)
 	return p
 }

@@ -15,7 +15,7 @@ func (e *Engine) initIP(secret sipKey) {
 	e.reass = ip.NewReassembler(e.pool, ip.ReassemblyConfig{})
 	k := secret.derive(domainIdents)
 	e.idents = ip.NewIDs(ip.Key{K0: k.k0, K1: k.k1})
-
+	e.icmpErrors = e.newICMPLimiter(secret)
 }
 
 // Domains of keys derived for other packages, beyond those of this one.

@@ -58,7 +58,7 @@ func (e *Engine) inputTimeWait(now mono.Time, i uint32, f *Flow, hash uint32, if
 	case tcp.TimeWaitACK:
 		e.stats.Count[TimeWaitACKs]++
 		t.rec.ACK(now, &e.reply)
-		e.control.Push(e.tcpPacket(f, &e.reply, iface, 0, 0))
+		e.control.Push(e.tcpPacket(f, &e.reply, iface, ipFields{}))
 		if t.rec.Deadline != before { // starts anew: behind all others
 			e.twQueue.remove(&e.tw, i)
 			e.twQueue.pushBack(&e.tw, i)

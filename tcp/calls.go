@@ -343,6 +343,13 @@ func (c *TCB) PathMTU(now mono.Time, mss uint16) {
 	}
 }
 
+// Outstanding reports whether seq is the number of something that was sent and
+// is not yet acknowledged: what an ICMP error that can be believed quotes. RFC
+// 5927 §4.
+func (c *TCB) Outstanding(seq Seq) bool {
+	return c.state != Closed && seq.In(c.snd.UNA, uint32(c.snd.MAX-c.snd.UNA))
+}
+
 // ICMPError tells of an ICMP error about this connection; quoted is the
 // sequence number in it. In SYN-SENT a hard error ends the attempt. In
 // synchronised states any error is only remembered.
@@ -350,8 +357,8 @@ func (c *TCB) PathMTU(now mono.Time, mss uint16) {
 // Deviation: RFC 9293 §3.9.2.2 (SHLD-26) wants hard errors to abort; RFC 5927
 // §4 explains why that must not be so, and Linux agrees.
 func (c *TCB) ICMPError(now mono.Time, why Reason, hard bool, quoted Seq) {
-	if c.state == Closed || !quoted.In(c.snd.UNA, uint32(c.snd.MAX-c.snd.UNA)) {
-		return // not about anything in flight: forged or late (RFC 5927 §4)
+	if !c.Outstanding(quoted) {
+		return // forged or late
 	}
 	if c.state == SynSent && hard {
 		c.end(now, OnRST, why)
