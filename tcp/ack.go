@@ -85,6 +85,7 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 		restart = c.recoveryACK(now, acked)
 	} else {
 		c.dupACKs = 0
+		c.recover = maxSeq(c.recover, c.snd.UNA) // or it would be ahead again 2 GiB later
 		c.cfg.Congestion.OnAck(&c.cc, &cc.RateSample{Now: now, Acked: acked, Flight: flight, SRTT: c.SRTT,
 			MSS: c.effMSS(), AppLimited: !c.has(fCwndLimited) && 2*flight < c.cc.Cwnd})
 	}

@@ -151,6 +151,9 @@ func (c *TCB) EOF() bool { return c.rcv.queue.n == 0 && c.has(fFINReceived|fRcvC
 // them, and says so with Consumed when it wants the window to follow.
 func (c *TCB) Take(max int, dst []pkt.Ref) int {
 	refs, _ := c.rcv.queue.take(max, dst)
+	if c.rcv.urgent && c.rcv.UP.LessEq(c.rcv.NXT.Add(-int(c.rcv.queue.n))) {
+		c.rcv.urgent = false // read; or it would be ahead again 2 GiB later
+	}
 	return refs
 }
 
