@@ -135,10 +135,19 @@ func (r *Reassembler) insert(a *assembly, d *Datagram, p *pkt.Packet) Reason {
 	if !d.More {
 		a.total = int(end)
 	}
-	if a.header > 0 && a.total != unknownLen && a.header+a.total > MaxDatagram {
+	if a.header > 0 && a.total != unknownLen && a.length() > MaxDatagram {
 		return r.poison(a, ReasonFragmentRange)
 	}
 	return ReasonNone
+}
+
+// length returns what the length field of the whole packet will say: in IPv6 it
+// does not count the fixed header.
+func (a *assembly) length() int {
+	if a.key.v6 {
+		return a.header - wire.IPv6Len - wire.IPv6FragmentLen + a.total
+	}
+	return a.header + a.total
 }
 
 // contradicts reports whether a fragment that ends at end disagrees with the

@@ -1,0 +1,671 @@
+package ip
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/pkt"
+	"github.com/handfast/handfast/wire"
+)
+
+// bench is a Reassembler under test.
+type reasm struct {
+	t    testing.TB
+	pool pkt.Pool
+	r    *Reassembler
+	now  mono.Time
+}
+
+func newReasm(t testing.TB, c ReassemblyConfig) *reasm {
+	x := &reasm{t: t, now: t0}
+	x.r = NewReassembler(&x.pool, c)
+	return x
+}
+
+// add takes one fragment in. It returns the whole packet when there is one.
+func (x *reasm) add(b []byte) (whole []byte, d Datagram, r Reason) {
+	x.t.Helper()
+	d, r = parse(b)
+	if r != ReasonNone || !d.Fragment {
+		x.t.Fatalf("not a fragment: %v %+v\n%x", r, d, b)
+	}
+	p := received(&x.pool, b, d.L4)
+	done, r := x.r.Add(x.now, &d, p)
+	if x.r.Charged() > x.r.c.Memory {
+		x.t.Fatalf("%d bytes charged, the cap is %d", x.r.Charged(), x.r.c.Memory)
+	}
+	if done != nil {
+		if done.L3 != 0 || r == ReasonNone && (int(done.L4) != d.L4 || d.Fragment || len(done.Head) < d.L4) {
+			x.t.Errorf("a whole packet with L3 %d L4 %d and %d bytes of Head: %+v", done.L3, done.L4, len(done.Head), d)
+		}
+		whole = done.AppendTo(nil)
+		done.Release()
+	}
+	return whole, d, r
+}
+
+// end closes the Reassembler and fails on anything left.
+func (x *reasm) end() {
+	x.t.Helper()
+	x.r.Close()
+	if x.r.Charged() != 0 || x.r.Len() != 0 || len(x.r.sources) != 0 || x.r.Deadline().IsSet() {
+		x.t.Errorf("after Close: %d bytes, %d datagrams, %d sources, deadline %v", x.r.Charged(), x.r.Len(), len(x.r.sources), x.r.Deadline())
+	}
+	if c, p := x.pool.Outstanding(); c != 0 || p != 0 {
+		x.t.Errorf("%d chunks and %d packets leaked", c, p)
+	}
+}
+
+// frag4 and frag6 return a fragment: bytes off to end of payload.
+func frag4(payload []byte, off, end int, more bool) []byte {
+	f := v4{id: 9, off: off, payload: payload[off:end]}
+	if more {
+		f.flags = wire.IPv4MF
+	}
+	return f.bytes()
+}
+
+func frag6(payload []byte, off, end int, more bool) []byte {
+	return v6{exts: []ext{options(60), fragHeader(off, more, 9)}, payload: payload[off:end]}.bytes()
+}
+
+var families = []struct {
+	name string
+	v6   bool
+	frag func(payload []byte, off, end int, more bool) []byte
+}{{"IPv4", false, frag4}, {"IPv6", true, frag6}}
+
+// Fragments make the datagram in any order of arrival, and with duplicates. RFC 815.
+func TestR815_1_AnyOrder(t *testing.T) {
+	payload := pattern(67)
+	cuts := [][2]int{{0, 16}, {16, 40}, {40, 64}, {64, 67}}
+	for _, f := range families {
+		permute(4, func(order []int) {
+			x := newReasm(t, ReassemblyConfig{})
+			for k, i := range order {
+				b := f.frag(payload, cuts[i][0], cuts[i][1], i < 3)
+				whole, d, r := x.add(b)
+				if r != ReasonNone || (whole != nil) != (k == 3) {
+					t.Fatalf("%s, order %v, fragment %d: %v, whole: %v", f.name, order, k, r, whole != nil)
+				}
+				if k < 3 {
+					if whole, _, r = x.add(b); whole != nil || r != ReasonFragmentDuplicate {
+						t.Fatalf("%s, order %v: a duplicate is %v", f.name, order, r)
+					}
+					continue
+				}
+				if !bytes.Equal(whole[d.L4:], payload) || d.Len() != len(payload) || d.Proto != wire.ProtoUDP {
+					t.Fatalf("%s, order %v: %+v\n%x", f.name, order, d, whole)
+				}
+				if d2, r := parse(whole); r != ReasonNone || d2 != d {
+					t.Fatalf("%s: the whole does not parse: %v\n%+v\n%+v", f.name, r, d2, d)
+				}
+			}
+			x.end()
+		})
+	}
+}
+
+// permute calls f with all orders of n things.
+func permute(n int, f func([]int)) {
+	order := make([]int, 0, n)
+	var step func(used int)
+	step = func(used int) {
+		if len(order) == n {
+			f(order)
+			return
+		}
+		for i := range n {
+			if used&(1<<i) == 0 {
+				order = append(order, i)
+				step(used | 1<<i)
+				order = order[:len(order)-1]
+			}
+		}
+	}
+	step(0)
+}
+
+// The last fragment fixes the length; fragments that disagree drop the datagram. RFC 815 §3.
+func TestR815_1_TwoLengths(t *testing.T) {
+	payload := pattern(64)
+	for _, f := range families {
+		for name, seq := range map[string][]struct {
+			off, end int
+			more     bool
+		}{
+			"two ends":             {{32, 40, false}, {40, 48, false}},
+			"shorter end":          {{32, 40, false}, {24, 30, false}},
+			"beyond the end":       {{32, 40, false}, {48, 56, true}},
+			"end before the known": {{32, 40, true}, {8, 16, false}},
+		} {
+			x := newReasm(t, ReassemblyConfig{})
+			x.add(f.frag(payload, seq[0].off, seq[0].end, seq[0].more))
+			if _, _, r := x.add(f.frag(payload, seq[1].off, seq[1].end, seq[1].more)); r != ReasonFragmentOverlap {
+				t.Errorf("%s, %s: %v, want %v", f.name, name, r, ReasonFragmentOverlap)
+			}
+			x.end()
+		}
+	}
+}
+
+// An overlap drops the whole datagram in silence, with the fragments still to come. RFC 8200 §4.5, RFC 5722 §4.
+// Deviation: for IPv4 as well, although RFC 791 lets the newer bytes win.
+func TestR8200_4_5d_Overlap(t *testing.T) {
+	payload := pattern(64)
+	for _, f := range families {
+		for _, over := range [][2]int{{8, 24}, {0, 24}, {8, 16}, {0, 8}, {16, 40}, {8, 48}} {
+			x := newReasm(t, ReassemblyConfig{})
+			x.add(f.frag(payload, 0, 16, true))
+			x.add(f.frag(payload, 32, 64, false))
+			_, _, r := x.add(f.frag(payload, over[0], over[1], true))
+			if r != ReasonFragmentOverlap {
+				t.Errorf("%s: %v overlaps: %v", f.name, over, r)
+			}
+			for _, rest := range [][2]int{{16, 32}, {0, 16}, {32, 64}} { // all of it, again
+				if whole, _, r := x.add(f.frag(payload, rest[0], rest[1], rest[1] < 64)); whole != nil || r != ReasonFragmentOverlap {
+					t.Errorf("%s: after an overlap %v is %v", f.name, rest, r)
+				}
+			}
+			x.r.Advance(x.now.Add(time.Minute), func(e *Expired) { t.Errorf("%s: an error is owed about an overlap", f.name) })
+			if x.r.Len() != 0 || x.r.Stats().Poisoned != 1 {
+				t.Errorf("%s: %d left, %+v", f.name, x.r.Len(), x.r.Stats())
+			}
+			x.end()
+		}
+		// A fragment with the same bounds and other bytes is no duplicate.
+		x := newReasm(t, ReassemblyConfig{})
+		x.add(f.frag(payload, 8, 16, true))
+		if _, _, r := x.add(f.frag(bytes.Repeat([]byte{1}, 64), 8, 16, true)); r != ReasonFragmentOverlap {
+			t.Errorf("%s: other bytes in the same place: %v", f.name, r)
+		}
+		x.end()
+	}
+}
+
+// timeout checks when an incomplete datagram is given up and what is owed.
+func timeout(t *testing.T, is6 bool, after time.Duration) {
+	t.Helper()
+	f := families[0]
+	if is6 {
+		f = families[1]
+	}
+	payload := pattern(64)
+	for _, first := range []bool{true, false} {
+		x := newReasm(t, ReassemblyConfig{})
+		var b []byte
+		if first {
+			x.add(f.frag(payload, 40, 48, true))
+			x.now = x.now.Add(after / 2) // a later fragment does not prolong
+			b = f.frag(payload, 0, 16, true)
+		} else {
+			b = f.frag(payload, 16, 32, true)
+		}
+		x.add(b)
+		end := t0.Add(after)
+		if x.r.Deadline() != end {
+			t.Errorf("deadline %v, want %v", x.r.Deadline(), end)
+		}
+		var owed []byte
+		calls := 0
+		note := func(e *Expired) {
+			calls++
+			owed = append([]byte(nil), e.First...)
+			d, _ := parse(b)
+			if e.Src != d.Src || e.Dst != d.Dst || e.V6 != is6 {
+				t.Errorf("owed to %v from %v", e.Src, e.Dst)
+			}
+		}
+		if x.r.Advance(end-1, note); x.r.Len() != 1 || calls != 0 {
+			t.Errorf("gone before its time")
+		}
+		x.r.Advance(end, note)
+		if x.r.Len() != 0 || x.r.Stats().TimedOut != 1 {
+			t.Errorf("still there after its time")
+		}
+		if first && (calls != 1 || !bytes.Equal(owed, b)) {
+			t.Errorf("%d errors owed, quoting\n%x, want\n%x", calls, owed, b)
+		}
+		if !first && calls != 0 {
+			t.Errorf("an error is owed although the first fragment never came")
+		}
+		x.end()
+	}
+}
+
+// An incomplete datagram is dropped after a fixed time, and Time Exceeded is owed if fragment 0 came. RFC 1122 §3.3.2.
+// Deviation: after 30 s as in Linux, not 60 to 120.
+func TestR1122_3_3_2a_Timeout(t *testing.T) { timeout(t, false, 30*time.Second) }
+
+// An incomplete packet is dropped after 60 s, and Time Exceeded is owed if the first fragment came. RFC 8200 §4.5.
+func TestR8200_4_5b_Timeout(t *testing.T) { timeout(t, true, 60*time.Second) }
+
+// A host reassembles packets of 1500 bytes at least. RFC 8200 §5.
+func TestR8200_5a_Reassembles1500(t *testing.T) {
+	for _, f := range families {
+		for _, n := range []int{1500, 1501, 9000, 65535 - 20 - 8} {
+			payload, x := pattern(n), newReasm(t, ReassemblyConfig{})
+			var whole []byte
+			var d Datagram
+			for off := 0; off < n; off += 1024 {
+				whole, d, _ = x.add(f.frag(payload, off, min(n, off+1024), off+1024 < n))
+			}
+			if whole == nil || !bytes.Equal(whole[d.L4:], payload) {
+				t.Errorf("%s: %d bytes were not put together", f.name, n)
+			}
+			x.end()
+		}
+	}
+}
+
+// An atomic fragment never meets other fragments of the same identification. RFC 6946 §4.
+func TestR6946_1_AtomicFragmentIsAlone(t *testing.T) {
+	x, payload := newReasm(t, ReassemblyConfig{}), pattern(64)
+	x.add(frag6(payload, 0, 16, true))
+	if d := mustAccept(t, "atomic", frag6(payload, 0, 32, false)); d.Fragment {
+		t.Fatal("it would go to the Reassembler")
+	}
+	if whole, _, r := x.add(frag6(payload, 16, 64, false)); whole == nil || r != ReasonNone {
+		t.Errorf("the others: %v", r)
+	}
+	x.end()
+}
+
+// Congestion marked on one fragment is marked on the whole, unless another could not carry it. RFC 3168 §5.3.
+func TestR3168_5_3_ECN(t *testing.T) {
+	for _, is6 := range []bool{false, true} {
+		for _, c := range []struct {
+			a, b, want uint8
+			r          Reason
+		}{
+			{0, 0, 0, ReasonNone}, {1, 1, 1, ReasonNone}, {2, 2, 2, ReasonNone}, {3, 3, 3, ReasonNone},
+			{2, 3, 3, ReasonNone}, {3, 1, 3, ReasonNone}, {0, 3, 0, ReasonFragmentECN}, {3, 0, 0, ReasonFragmentECN},
+			{2, 0, 2, ReasonNone},
+		} {
+			x := newReasm(t, ReassemblyConfig{})
+			one := v4{tos: 0xb8 | c.a, flags: wire.IPv4MF, payload: pattern(8)}.bytes()
+			two := v4{tos: 0xb8 | c.b, off: 8, payload: pattern(8)}.bytes()
+			if is6 {
+				one = v6{tc: 0xb8 | c.a, exts: []ext{fragHeader(0, true, 1)}, payload: pattern(8)}.bytes()
+				two = v6{tc: 0xb8 | c.b, exts: []ext{fragHeader(8, false, 1)}, payload: pattern(8)}.bytes()
+			}
+			x.add(one)
+			whole, d, r := x.add(two)
+			if r != c.r || (whole != nil) != (r == ReasonNone) || whole != nil && d.TOS != 0xb8|c.want {
+				t.Errorf("v6 %v: ECN %d and %d: %v, TOS %#x; want %v, ECN %d", is6, c.a, c.b, r, d.TOS, c.r, c.want)
+			}
+			x.end()
+		}
+	}
+}
+
+// What stands behind the fragment header is examined once the packet is whole.
+func TestReassembledHeaders(t *testing.T) {
+	x := newReasm(t, ReassemblyConfig{})
+	body := v6{proto: wire.ProtoUDP, exts: []ext{options(60, 0x80, 0)}, payload: pattern(16)}.bytes()[40:]
+	mk := func(off, end int, more bool) []byte {
+		return v6{proto: 60, exts: []ext{routing(2, 0), fragHeader(off, more, 3)}, payload: body[off:end]}.bytes()
+	}
+	if _, _, r := x.add(mk(0, 16, true)); r != ReasonNone {
+		t.Fatal(r)
+	}
+	whole, d, r := x.add(mk(16, 24, false))
+	if whole == nil || r != ReasonUnknownOption || d.Problem != problem6(wire.ParamProblemOption, 50) {
+		t.Errorf("%v owing %+v, whole: %v", r, d.Problem, whole != nil)
+	}
+	x.end()
+}
+
+func TestReassemblyKeys(t *testing.T) {
+	payload := pattern(16)
+	base := v4{id: 1, flags: wire.IPv4MF, payload: payload[:8]}
+	for name, last := range map[string]v4{
+		"id":       {id: 2},
+		"source":   {id: 1, src: addr("192.0.2.9")},
+		"dest":     {id: 1, dst: addr("192.0.2.9")},
+		"protocol": {id: 1, proto: wire.ProtoICMP},
+	} {
+		x := newReasm(t, ReassemblyConfig{})
+		x.add(base.bytes())
+		last.off, last.payload = 8, payload[8:]
+		if whole, _, _ := x.add(last.bytes()); whole != nil || x.r.Len() != 2 {
+			t.Errorf("fragments that differ in %s were put together", name)
+		}
+		x.end()
+	}
+}
+
+func TestTooManyFragments(t *testing.T) {
+	for _, f := range families {
+		payload, x := pattern(8*(MaxFragments+1)), newReasm(t, ReassemblyConfig{})
+		for i := range MaxFragments {
+			if _, _, r := x.add(f.frag(payload, 8*i, 8*i+8, true)); r != ReasonNone {
+				t.Fatalf("%s: fragment %d: %v", f.name, i, r)
+			}
+		}
+		if whole, _, r := x.add(f.frag(payload, 8*MaxFragments, len(payload), false)); whole != nil || r != ReasonFragmentCount {
+			t.Errorf("%s: one more: %v", f.name, r)
+		}
+		x.end()
+	}
+}
+
+// A packet shorter than its own header says is refused, not read beyond.
+func TestAddShortPacket(t *testing.T) {
+	x := newReasm(t, ReassemblyConfig{})
+	b := frag4(pattern(64), 0, 64, true)
+	d, _ := parse(b)
+	if _, r := x.r.Add(x.now, &d, received(&x.pool, b[:40], 20)); r != ReasonLength {
+		t.Errorf("got %v", r)
+	}
+	x.end()
+}
+
+// byteMap is a datagram as an array that remembers who wrote what: the model
+// that the Reassembler is compared with.
+type byteMap struct {
+	have     [512]bool
+	data     [512]byte
+	seen     []modelFrag
+	total    int
+	maxEnd   int
+	poisoned bool
+}
+
+type modelFrag struct {
+	off, end int
+	more     bool
+	data     []byte
+}
+
+// add takes a fragment in and returns the payload when it is complete.
+func (m *byteMap) add(f modelFrag) []byte {
+	if m.poisoned {
+		return nil
+	}
+	for _, s := range m.seen {
+		if s.off == f.off && s.end == f.end && s.more == f.more && bytes.Equal(s.data, f.data) {
+			return nil
+		}
+	}
+	m.poisoned = !f.more && (m.total >= 0 && m.total != f.end || m.maxEnd >= f.end) || m.total >= 0 && f.end > m.total || len(m.seen) == MaxFragments
+	for i := f.off; i < f.end; i++ {
+		m.poisoned = m.poisoned || m.have[i]
+		m.have[i], m.data[i] = true, f.data[i-f.off]
+	}
+	m.seen = append(m.seen, f)
+	m.maxEnd = max(m.maxEnd, f.end)
+	if !f.more {
+		m.total = f.end
+	}
+	if m.poisoned || m.total < 0 {
+		return nil
+	}
+	for _, h := range m.have[:m.total] {
+		if !h {
+			return nil
+		}
+	}
+	return m.data[:m.total]
+}
+
+// randomSet returns the fragments of a random datagram, shuffled, some twice,
+// and in two of three sets damaged in some way.
+func randomSet(rng *rand.Rand) []modelFrag {
+	payload := make([]byte, 16+rng.IntN(400))
+	for i := range payload {
+		payload[i] = byte(rng.Uint32())
+	}
+	var set []modelFrag
+	for off := 0; off < len(payload); {
+		end := min(len(payload), off+8*(1+rng.IntN(6)))
+		set = append(set, modelFrag{off, end, end < len(payload), payload[off:end]})
+		off = end
+	}
+	for range rng.IntN(3) { // duplicates
+		set = append(set, set[rng.IntN(len(set))])
+	}
+	switch rng.IntN(6) {
+	case 0: // an overlap, of the same or other bytes
+		off := 8 * rng.IntN(len(payload)/8)
+		end := min(len(payload), off+8*(1+rng.IntN(4)))
+		f := modelFrag{off, end, end < len(payload), append([]byte(nil), payload[off:end]...)}
+		if rng.IntN(2) == 0 {
+			f.data[0] ^= 1
+		}
+		set = append(set, f)
+	case 1: // another end
+		f := set[rng.IntN(len(set))]
+		f.more = false
+		set = append(set, f)
+	case 2: // beyond the end
+		off := (len(payload) + 7) &^ 7
+		set = append(set, modelFrag{off, off + 8, rng.IntN(2) == 0, make([]byte, 8)})
+	case 3: // a hole
+		k := rng.IntN(len(set))
+		set = append(set[:k], set[k+1:]...)
+	}
+	rng.Shuffle(len(set), func(i, j int) { set[i], set[j] = set[j], set[i] })
+	return set
+}
+
+// T-FRG-01: on random sets of fragments, with overlaps, contradictions, holes
+// and duplicates, the Reassembler and a map of bytes agree after each fragment.
+func TestReassemblyAgainstByteMap(t *testing.T) {
+	const seed, sets = 17, 20_000
+	rng := rand.New(rand.NewPCG(seed, 0))
+	x := newReasm(t, ReassemblyConfig{})
+	delivered, poisoned := 0, 0
+	for i := range sets {
+		x.now = x.now.Add(time.Second)
+		x.r.Advance(x.now, nil)
+		set := randomSet(rng)
+		m := &byteMap{total: unknownLen}
+		for k, f := range set {
+			if f.off == 0 && !f.more {
+				continue // an atomic fragment, no business of the Reassembler
+			}
+			b := v4{id: uint16(i), off: f.off, payload: f.data}
+			if f.more {
+				b.flags = wire.IPv4MF
+			}
+			raw := b.bytes()
+			if i%2 == 0 {
+				raw = v6{exts: []ext{fragHeader(f.off, f.more, uint32(i))}, payload: f.data}.bytes()
+			}
+			want := m.add(f)
+			whole, d, r := x.add(raw)
+			if (whole != nil) != (want != nil) || whole != nil && !bytes.Equal(whole[d.L4:], want) {
+				t.Fatalf("seed %d, set %d, fragment %d (%d to %d, more %v): %v\ngot  %x\nwant %x", seed, i, k, f.off, f.end, f.more, r, whole, want)
+			}
+			if m.poisoned != (r == ReasonFragmentOverlap || r == ReasonFragmentCount) {
+				t.Fatalf("seed %d, set %d, fragment %d: %v, the model says poisoned: %v", seed, i, k, r, m.poisoned)
+			}
+			if want != nil { // what comes later begins anew
+				delivered++
+				m = &byteMap{total: unknownLen}
+			}
+		}
+		if m.poisoned {
+			poisoned++
+		}
+	}
+	if delivered < sets/3 || poisoned < sets/10 {
+		t.Errorf("only %d delivered and %d poisoned of %d: the sets are not what they should be", delivered, poisoned, sets)
+	}
+	x.end()
+}
+
+// T-FRG-02: 100,000 fragments of 8 bytes from 1,000 sources hold no more than
+// the cap, and an honest datagram among them still comes through.
+func TestFragmentSmack(t *testing.T) {
+	const seed, attack, every = 23, 100_000, 500
+	rng := rand.New(rand.NewPCG(seed, 0))
+	x := newReasm(t, ReassemblyConfig{})
+	payload := pattern(3000)
+	sent, arrived, peak := 0, 0, 0
+	for i := range attack {
+		x.now = x.now.Add(100 * time.Microsecond)
+		x.r.Advance(x.now, nil)
+		src := addr("10.0.0.0")
+		binary.BigEndian.PutUint16(src[14:], uint16(rng.IntN(1000)))
+		x.add(v4{src: src, id: uint16(rng.Uint32()), flags: wire.IPv4MF, off: 8 * rng.IntN(8000), payload: pattern(8)}.bytes())
+		if i%every == 0 {
+			sent++
+		}
+		switch i % every { // the three fragments of a ping, 10 ms apart
+		case 0, 100, 200:
+			off := i % every / 100 * 1480
+			f := v4{proto: wire.ProtoICMP, id: uint16(i / every), off: off, payload: payload[off:min(off+1480, len(payload))]}
+			if off+1480 < len(payload) {
+				f.flags = wire.IPv4MF
+			}
+			if whole, _, _ := x.add(f.bytes()); whole != nil {
+				arrived++
+			}
+		}
+		peak = max(peak, x.r.Charged())
+	}
+	if arrived*10 < sent*9 {
+		t.Errorf("seed %d: %d of %d honest datagrams came through, want 90 %%", seed, arrived, sent)
+	}
+	if peak > ReassemblyMemory || peak < ReassemblyMemory/2 {
+		t.Errorf("at most %d bytes were charged, the cap is %d", peak, ReassemblyMemory)
+	}
+	x.r.Advance(x.now.Add(time.Minute), nil)
+	if x.r.Charged() != 0 {
+		t.Errorf("%d bytes charged a minute later", x.r.Charged())
+	}
+	x.end()
+}
+
+// One source can hold its share and no more; others are not touched by it.
+func TestReassemblyShare(t *testing.T) {
+	for _, is6 := range []bool{false, true} {
+		x := newReasm(t, ReassemblyConfig{})
+		payload := pattern(16)
+		honest := func(off, end int, more bool) []byte {
+			if is6 {
+				return v6{src: addr("2001:db8:77::1"), exts: []ext{fragHeader(off, more, 1)}, payload: payload[off:end]}.bytes()
+			}
+			f := v4{src: addr("198.51.100.1"), off: off, payload: payload[off:end]}
+			if more {
+				f.flags = wire.IPv4MF
+			}
+			return f.bytes()
+		}
+		x.add(honest(0, 8, true))
+		for i := range 20_000 {
+			b := v4{id: uint16(i), flags: wire.IPv4MF, off: 800, payload: pattern(800)}.bytes()
+			if is6 { // many addresses of one network
+				src := peer6
+				binary.BigEndian.PutUint32(src[12:], uint32(i))
+				b = v6{src: src, exts: []ext{fragHeader(800, true, uint32(i))}, payload: pattern(800)}.bytes()
+			}
+			x.add(b)
+		}
+		if x.r.Charged() > ReassemblyShare+4096 {
+			t.Errorf("v6 %v: one source holds %d bytes, its share is %d", is6, x.r.Charged(), ReassemblyShare)
+		}
+		if x.r.Stats().Evicted == 0 {
+			t.Error("nothing was evicted: the test does not reach the bound")
+		}
+		if whole, _, r := x.add(honest(8, 16, false)); whole == nil {
+			t.Errorf("v6 %v: the other source's datagram is gone: %v", is6, r)
+		}
+		x.end()
+	}
+}
+
+// Memory that is too small for one datagram drops it, without a loop or a leak.
+func TestReassemblyTinyMemory(t *testing.T) {
+	for _, memory := range []int{1, recordCost, recordCost + pieceCost + pkt.Small, 12 << 10} {
+		x := newReasm(t, ReassemblyConfig{Memory: memory})
+		payload := pattern(16 << 10)
+		for off := 0; off < len(payload); off += 1024 {
+			whole, _, r := x.add(frag4(payload, off, off+1024, off+1024 < len(payload)))
+			if whole != nil || r != ReasonNone && r != ReasonFragmentMemory {
+				t.Errorf("memory %d: %v, whole: %v", memory, r, whole != nil)
+			}
+		}
+		x.end()
+	}
+}
+
+func FuzzReassembler(f *testing.F) {
+	f.Add([]byte{0, 2, 1, 2, 2, 0}, false)
+	f.Add([]byte{2, 2, 0, 0, 2, 1, 0, 2, 1}, true)
+	f.Add([]byte{0, 3, 1, 1, 4, 1, 9, 9, 0, 200, 31, 0}, true)
+	f.Add([]byte{4, 1, 0, 2, 1, 0, 0, 2, 1}, false)
+	f.Fuzz(func(t *testing.T, script []byte, is6 bool) {
+		x := newReasm(t, ReassemblyConfig{Memory: 64 << 10})
+		m := &byteMap{total: unknownLen}
+		for ; len(script) >= 3; script = script[3:] { // offset and length in units of 8, flags
+			off, n, more := int(script[0]&31)*8, int(script[1]&7)*8, script[2]&1 != 0
+			if !more {
+				n += int(script[2] >> 5)
+			}
+			if n < 8 || off == 0 && !more {
+				continue
+			}
+			data := bytes.Repeat([]byte{script[2] & 2}, n)
+			b := v4{off: off, payload: data}
+			if more {
+				b.flags = wire.IPv4MF
+			}
+			raw := b.bytes()
+			if is6 {
+				raw = v6{exts: []ext{fragHeader(off, more, 0)}, payload: data}.bytes()
+			}
+			want := m.add(modelFrag{off, off + n, more, data})
+			whole, d, r := x.add(raw)
+			if (whole != nil) != (want != nil) || whole != nil && !bytes.Equal(whole[d.L4:], want) {
+				t.Fatalf("%v: got %x, want %x", r, whole, want)
+			}
+			if want != nil {
+				m = &byteMap{total: unknownLen}
+			}
+		}
+		x.end()
+	})
+}
+
+// BenchmarkReassemble is the cost per fragment: of a datagram in three, and of
+// a flood of small ones that never complete.
+func BenchmarkReassemble(b *testing.B) {
+	run := func(b *testing.B, next func(i int) []byte) {
+		var pool pkt.Pool
+		r := NewReassembler(&pool, ReassemblyConfig{})
+		now, i := t0, 0
+		for b.Loop() {
+			raw := next(i)
+			i++
+			var d Datagram
+			Parse(raw, len(raw), true, &d)
+			p := pool.Packet()
+			p.SetFrame(pkt.Bytes(raw), d.L4)
+			now = now.Add(time.Microsecond)
+			if done, _ := r.Add(now, &d, p); done != nil {
+				done.Release()
+			}
+		}
+		r.Close()
+	}
+	payload := pattern(4000)
+	b.Run("benign", func(b *testing.B) {
+		frags := [][]byte{frag4(payload, 0, 1480, true), frag4(payload, 1480, 2960, true), frag4(payload, 2960, 4000, false)}
+		run(b, func(i int) []byte { return frags[i%3] })
+	})
+	b.Run("flood", func(b *testing.B) {
+		raw := frag4(payload, 8, 16, true)
+		run(b, func(i int) []byte {
+			binary.BigEndian.PutUint16(raw[4:], uint16(i))
+			binary.BigEndian.PutUint16(raw[14:], uint16(i%1000))
+			return raw
+		})
+	})
+}
