@@ -50,7 +50,7 @@ type Limiter struct {
 	c      LimiterConfig
 	random func() uint64
 	k0, k1 uint64
-	tokens int       // 0 to Burst
+	tokens int       // at most Burst; -1 if the last error cost more than there was
 	filled mono.Time // up to when tokens have been added
 	slots  [limiterSlots]targetSlot
 }
@@ -86,10 +86,10 @@ func (l *Limiter) Allow(now mono.Time, target *wire.Addr) bool {
 		return false
 	}
 	l.fill(now)
-	if l.tokens == 0 {
+	if l.tokens <= 0 {
 		return false
 	}
-	l.tokens = max(0, l.tokens-int(l.random()%maxSpend))
+	l.tokens -= int(l.random() % maxSpend)
 	*slot = targetSlot{tag: tag, at: now}
 	return true
 }
@@ -101,6 +101,9 @@ func (l *Limiter) fill(now mono.Time) {
 	}
 	every := time.Second / time.Duration(l.c.PerSecond)
 	elapsed := now.Sub(l.filled)
+	if elapsed < every {
+		return
+	}
 	if elapsed >= every*time.Duration(l.c.Burst) {
 		l.tokens, l.filled = l.c.Burst, now
 		return
