@@ -130,14 +130,15 @@ func (c *TCB) synAcked(now mono.Time, seg *Segment, on Trigger) {
 	if c.has(fSYNLost) && c.SRTT == 0 && c.RTO < rtoAfterLostSYN {
 		c.RTO = rtoAfterLostSYN // RFC 6298 §5.7
 	}
-	c.snd.UNA = maxSeq(c.snd.UNA, seg.ACK)
+	c.snd.UNA = c.snd.ISS + 1 // what is acknowledged beyond is left to the fifth step
 	c.snd.NXT = maxSeq(c.snd.NXT, c.snd.UNA)
-	c.snd.queue.ackTo(c.snd.UNA)
 	c.backoff, c.expiries, c.progress = 0, 0, 0
 	c.deadlines[dRetransmit] = 0
-	c.setState(now, Established, on)
 	c.openCongestion()
-	if c.has(fFINQueued) { // CLOSE came while SYN-RECEIVED, with data queued
+	if c.state != FinWait1 {
+		c.setState(now, Established, on)
+	}
+	if c.has(fFINQueued) && c.state == Established { // CLOSE came while SYN-RECEIVED, with data queued
 		c.setState(now, FinWait1, OnClose)
 	}
 	c.events |= EventWritable

@@ -33,13 +33,14 @@ func (c *TCB) arriveSync(now mono.Time, seg *Segment) (reset bool) {
 		c.traceDrop(now, seg, trace.WhyNoACK)
 		return false
 	}
-	if c.state == SynReceived {
-		if seg.ACK.LessEq(c.snd.UNA) || c.snd.MAX.Less(seg.ACK) {
+	if c.has(fSYNUnacked) { // SYN-RECEIVED, or FIN-WAIT-1 when CLOSE came in it
+		if !seg.ACK.LessEq(c.snd.UNA) && !c.snd.MAX.Less(seg.ACK) {
+			c.snd.WND, c.snd.WL1, c.snd.WL2 = c.sndWindow(seg), seg.SEQ, seg.ACK
+			c.snd.maxWND = max(c.snd.maxWND, c.snd.WND)
+			c.synAcked(now, seg, OnACK)
+		} else if c.state == SynReceived {
 			return true
 		}
-		c.snd.WND, c.snd.WL1, c.snd.WL2 = c.sndWindow(seg), seg.SEQ, seg.ACK
-		c.snd.maxWND = max(c.snd.maxWND, c.snd.WND)
-		c.synAcked(now, seg, OnACK)
 	}
 	c.heard(now)
 	if !c.checkACK(now, seg) || c.state == Closed || c.state == TimeWait {
@@ -86,7 +87,9 @@ func (c *TCB) checkSequence(now mono.Time, seg *Segment) bool {
 		return false
 	}
 	if c.acceptable(seg, length) {
-		c.trimToWindow(seg)
+		if !rst && !seg.Has(wire.FlagSYN) { // those are judged by the number they came with
+			c.trimToWindow(seg)
+		}
 		return true
 	}
 	if c.rcv.WND() == 0 && seg.SEQ == c.rcv.NXT && !seg.Has(wire.FlagSYN) {
@@ -205,15 +208,14 @@ func (c *TCB) trimToWindow(seg *Segment) {
 // checkReset is the second step: RFC 9293 with RFC 5961 §3.
 func (c *TCB) checkReset(now mono.Time, seg *Segment) {
 	if seg.SEQ != c.rcv.NXT {
-		c.challengeACK(now)
+		if seg.SEQ.In(c.rcv.NXT, c.rcv.WND()) {
+			c.challengeACK(now)
+		}
 		return
 	}
 	why := ReasonReset
 	if c.state == SynReceived {
 		why = ReasonRefused
-	}
-	if c.state == CloseWait || c.state == LastAck || c.state == Closing {
-		why = ReasonReset
 	}
 	c.end(now, OnRST, why)
 }

@@ -207,6 +207,7 @@ func (c *TCB) sendFIN(now mono.Time) {
 	case SynReceived:
 		c.flags |= fFINQueued
 		if c.snd.queue.len() == 0 {
+			c.openCongestion() // the FIN does not wait for the ACK of our SYN
 			c.setState(now, FinWait1, OnClose)
 		} // else it is queued until ESTABLISHED
 	case Established:

@@ -25,6 +25,9 @@ func (c *TCB) Emit(now mono.Time, seg *Segment, room uint32) bool {
 			return c.emitSYN(now, seg)
 		}
 		if c.state == SynSent || c.state == SynReceived {
+			if c.state == SynReceived && c.emitACK(now, seg) { // to what was unacceptable
+				return true
+			}
 			c.pend = 0
 			c.settle(now)
 			return false

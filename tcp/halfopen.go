@@ -143,6 +143,9 @@ func (h *HalfOpen) Arrive(now mono.Time, cfg *Config, seg *Segment) HalfOpenVerd
 	if wnd == 0 {
 		ok = seg.SEQ == nxt && length == 0
 	}
+	if seg.Has(wire.FlagSYN) || rst { // text on it does not bring it into the window
+		ok = seg.SEQ.In(nxt, wnd) || rst && seg.SEQ == nxt
+	}
 	if ok && !rst && h.timestamps(cfg) && seg.Opts.Has&wire.HasTimestamps != 0 {
 		ok = int32(seg.Opts.TSVal-h.TSRecent) >= 0 // PAWS, RFC 7323 §5.3
 	}
