@@ -39,9 +39,9 @@ type Cause struct {
 // addresses are of the family of the error. RFC 1122 §3.2.2, RFC 4443 §2.4 e.
 //
 // Deviation: loopback sources are answered, although RFC 1122 §3.2.2 counts
-// them among those that are no single host: they come from programs on this
-// host, which learn about closed ports that way. From outside they do not get
-// this far.
+// them among those that are no single host, because they come from programs on
+// this host, which learn about closed ports that way. A packet from outside
+// with such a source is dropped before anyone asks here.
 func MayError(c *Cause, typ, code uint8) bool {
 	if c.NonInitial || !isOneHost(&c.Src) {
 		return false

@@ -257,8 +257,8 @@ func TestR4443_2_4b_UnknownType(t *testing.T) {
 }
 
 // Redirects are taken from the first hop only, else dropped; a host sends none. RFC 1122 §3.2.2.2.
-// Deviation: none is taken. On a link with one router they gain nothing, and a
-// forged one diverts traffic.
+// Deviation: none is taken, because on a link with one router they gain nothing
+// and a forged one diverts traffic.
 func TestR1122_3_2_2_2_Redirect_Deviation(t *testing.T) {
 	msg := append([]byte{wire.ICMPv4Redirect, 1, 0, 0, 192, 0, 2, 9}, packet(self4, peer4, wire.ProtoTCP, pattern(8))...)
 	var q Quoted

@@ -265,8 +265,9 @@ func TestR9293_M53_SourceRouteReturn_Deviation(t *testing.T) {
 	}
 }
 
-// A later source route does not replace an earlier one. RFC 9293 §3.9.2.1, SHLD-24.
-// Deviation: neither is accepted; see MUST-53.
+// A later source route takes the place of an earlier one. RFC 9293 §3.9.2.1, SHLD-24.
+// Deviation: neither is accepted, because both would let a stranger choose the
+// way of our answers.
 func TestR9293_S24_SourceRouteLater_Deviation(t *testing.T) {
 	for _, b := range sourceRoutes() {
 		mustDrop(t, "source route", b, ReasonSourceRoute, Problem{})

@@ -104,7 +104,7 @@ func TestR8201_4b_NeverRaises(t *testing.T) {
 	for _, dst := range []wire.Addr{peer4, peer6} {
 		m := NewPathMTU(PathMTUConfig{})
 		m.Update(t0, &dst, 1300, 1500, 1500)
-		for _, mtu := range []int{1300, 1301, 1500, 9000, 1 << 31} {
+		for _, mtu := range []int{1300, 1301, 1500, 9000, 1 << 30} {
 			if m.Update(t0.Add(time.Second), &dst, mtu, 1500, 1500) {
 				t.Errorf("%v: %d lowered 1300", dst, mtu)
 			}

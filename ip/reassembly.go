@@ -105,7 +105,7 @@ func (r *Reassembler) Stats() ReassemblyStats { return r.stats }
 // L4 set, the transport checksum still to be verified. d then describes it as
 // Parse does, and the Reason, if any, is Parse's about the whole, with d.Problem.
 // Without done, ReasonNone means that the fragment is kept; other reasons, that
-// it was dropped. Add counts on Advance having been called for now.
+// it was dropped. Whoever calls Add has called Advance with the same time.
 func (r *Reassembler) Add(now mono.Time, d *Datagram, p *pkt.Packet) (done *pkt.Packet, reason Reason) {
 	if p.Len()-int(p.L3) < d.End {
 		p.Release()

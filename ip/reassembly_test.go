@@ -12,7 +12,7 @@ import (
 	"github.com/handfast/handfast/wire"
 )
 
-// bench is a Reassembler under test.
+// reasm is a Reassembler under test.
 type reasm struct {
 	t    testing.TB
 	pool pkt.Pool
@@ -107,6 +107,32 @@ func TestR815_1_AnyOrder(t *testing.T) {
 			}
 			x.end()
 		})
+	}
+}
+
+// What Fragment cuts the Reassembler puts together, whatever the order, and the
+// transport checksum is right in the end.
+func TestFragmentAndReassemble(t *testing.T) {
+	const seed = 29
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for i := range 200 {
+		is4, n, mtu := i%2 == 0, rng.IntN(40_000), MinMTU6+rng.IntN(300)
+		x := newReasm(t, ReassemblyConfig{})
+		frags := cut(t, &x.pool, is4, n, mtu, i%3 == 0)
+		if len(frags) < 2 {
+			continue
+		}
+		rng.Shuffle(len(frags), func(a, b int) { frags[a], frags[b] = frags[b], frags[a] })
+		for k, b := range frags {
+			whole, d, r := x.add(b)
+			if (whole != nil) != (k == len(frags)-1) || r != ReasonNone {
+				t.Fatalf("seed %d round %d: %d bytes in MTU %d, fragment %d of %d: %v", seed, i, n, mtu, k, len(frags), r)
+			}
+			if whole != nil && wire.Sum(whole[d.L4:], wire.PseudoSum(&d.Src, &d.Dst, d.Proto, uint32(d.Len()))) != 0xffff {
+				t.Fatalf("seed %d round %d: the UDP checksum is wrong", seed, i)
+			}
+		}
+		x.end()
 	}
 }
 
