@@ -44,8 +44,9 @@ type Algorithm interface {
 	Init(s *State, mss uint32, seed uint64)
 	// OnSent follows each transmission of new data.
 	OnSent(s *State, now mono.Time, bytes, flight uint32)
-	// OnAck follows each acknowledgement of new data outside recovery.
-	OnAck(s *State, r *RateSample)
+	// OnAck follows each acknowledgement of new data outside recovery. The
+	// sample comes by value: through an interface a pointer would allocate.
+	OnAck(s *State, r RateSample)
 	// OnLossEvent is called once per window in which loss was detected other
 	// than by timeout, on entering recovery. It sets SSThresh.
 	OnLossEvent(s *State, now mono.Time, flight, mss uint32)

@@ -27,7 +27,7 @@ func (NewReno) OnSent(s *State, now mono.Time, bytes, flight uint32) {}
 
 // OnAck grows cwnd: by what was acknowledged in slow start, by one MSS for
 // each cwnd acknowledged after it. RFC 5681 §3.1.
-func (NewReno) OnAck(s *State, r *RateSample) {
+func (NewReno) OnAck(s *State, r RateSample) {
 	if r.AppLimited {
 		return // cwnd was not tested: RFC 7661 §4
 	}

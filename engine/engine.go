@@ -168,8 +168,11 @@ func (e *Engine) Advance(now mono.Time) {
 		if d := c.Deadline(); d.Due(now) {
 			c.TCB.Advance(now)
 			e.touch(c)
-		} else if d != 0 {
-			e.timers.push(d, uint64(c.id), c)
+		} else {
+			c.Trim()
+			if d != 0 {
+				e.timers.push(d, uint64(c.id), c)
+			}
 		}
 	}
 	e.advanceHalfOpen(now)
@@ -186,6 +189,7 @@ func (e *Engine) Deadline() mono.Time {
 		at, c := e.timers.min()
 		if real := c.Deadline(); real != at {
 			e.timers.remove(c)
+			c.Trim()
 			if real != 0 {
 				e.timers.push(real, uint64(c.id), c)
 			}

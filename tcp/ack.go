@@ -86,7 +86,7 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 	} else {
 		c.dupACKs = 0
 		c.recover = maxSeq(c.recover, c.snd.UNA) // or it would be ahead again 2 GiB later
-		c.cfg.Congestion.OnAck(&c.cc, &cc.RateSample{Now: now, Acked: acked, Flight: flight, SRTT: c.SRTT,
+		c.cfg.Congestion.OnAck(&c.cc, cc.RateSample{Now: now, Acked: acked, Flight: flight, SRTT: c.SRTT,
 			MSS: c.effMSS(), AppLimited: !c.has(fCwndLimited) && 2*flight < c.cc.Cwnd})
 	}
 	c.flags &^= fCwndLimited

@@ -157,6 +157,14 @@ func (c *TCB) Take(max int, dst []pkt.Ref) int {
 	return refs
 }
 
+// Trim gives back what a busy connection keeps for its next segments. Whoever
+// drives the TCB calls it now and then, such as when a deadline that had moved
+// away comes.
+func (c *TCB) Trim() {
+	c.snd.queue.trim()
+	c.rcv.queue.trim()
+}
+
 // Peek copies in-order data into dst without taking it, and returns how much.
 func (c *TCB) Peek(dst []byte) int { return c.rcv.queue.peek(dst) }
 

@@ -32,6 +32,7 @@ func TestFastRetransmitManyGigabytesAfterALoss(t *testing.T) {
 	for range 3 { // 3 GiB pass without a loss
 		c.snd.NXT, c.snd.MAX = c.snd.NXT+step, c.snd.MAX+step
 		c.snd.queue.end += step
+		c.bytesOut += uint64(step)
 		c.Arrive(p.now, &Segment{SEQ: c.rcv.NXT, ACK: c.snd.MAX, WND: 1000, Flags: wire.FlagACK})
 	}
 	c.Queue(p.now, pkt.Bytes(make([]byte, 10*1460)))

@@ -87,9 +87,13 @@ func (q *rcvQueue) peek(dst []byte) (n int) {
 func (q *rcvQueue) shrink() {
 	if q.head == len(q.refs) {
 		q.refs, q.head = q.refs[:0], 0
-		if cap(q.refs) > keepPieces {
-			q.refs = nil
-		}
+	}
+}
+
+// trim gives the bookkeeping of an empty queue back.
+func (q *rcvQueue) trim() {
+	if len(q.refs) == 0 && cap(q.refs) > keepPieces {
+		q.refs = nil
 	}
 }
 

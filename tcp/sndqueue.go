@@ -3,8 +3,8 @@ package tcp
 import "github.com/handfast/handfast/pkt"
 
 // sndQueue holds the bytes from SND.UNA on, by reference: in flight, then not
-// yet sent. Nothing is allocated while it is empty, and all is given back when
-// it runs empty.
+// yet sent. Chunks are given back as they are acknowledged; the bookkeeping
+// stays while the connection is busy (Trim).
 type sndQueue struct {
 	pieces []sndPiece // ring without wrap: head moves right, compacted on growth
 	head   int
@@ -13,8 +13,8 @@ type sndQueue struct {
 	end    Seq // after the last byte kept
 }
 
-// keepPieces is how many entries of bookkeeping an empty queue may keep, so
-// that request and response allocate nothing and an idle connection is small.
+// keepPieces is how many entries of bookkeeping the empty queue of an idle
+// connection may keep, so that the next request allocates nothing.
 const keepPieces = 4
 
 // sndPiece is a run of bytes and the sequence number after it.
@@ -73,9 +73,13 @@ func (q *sndQueue) ackTo(to Seq) {
 	q.start = to
 	if q.head == len(q.pieces) {
 		q.pieces, q.head, q.cursor = q.pieces[:0], 0, 0
-		if cap(q.pieces) > keepPieces {
-			q.pieces = nil
-		}
+	}
+}
+
+// trim gives the bookkeeping of an empty queue back.
+func (q *sndQueue) trim() {
+	if len(q.pieces) == 0 && cap(q.pieces) > keepPieces {
+		q.pieces = nil
 	}
 }
 
