@@ -105,6 +105,7 @@ type Engine struct {
 // New makes an Engine with a loopback interface, number 0.
 func New(cfg Config) *Engine {
 	e := &Engine{cfg: cfg, limits: cfg.Limits.filled(), pool: cfg.Pool, tcp: cfg.TCP}
+	e.ready.ready = true
 	secret := newSipKey(cfg.Secret)
 	e.key = secret.derive(domainTable)
 	if e.pool == nil {
