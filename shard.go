@@ -41,6 +41,7 @@ type shard struct {
 	sockets   [outputBatch]*engine.UDP
 	callbacks []*Conn // whose OnReady is due
 	waiters   *waiter // spare ones
+	spare     int     // how many
 }
 
 func (s *shard) init(h *Host, e *engine.Engine) {

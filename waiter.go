@@ -35,6 +35,7 @@ func (s *shard) wait(list **waiter, deadline mono.Time, done <-chan struct{}) {
 	w := s.waiters
 	if w != nil {
 		s.waiters = w.next
+		s.spare--
 	} else {
 		w = &waiter{ch: make(chan struct{}, 1)}
 	}
@@ -53,8 +54,11 @@ func (s *shard) wait(list **waiter, deadline mono.Time, done <-chan struct{}) {
 	case <-w.ch:
 	default:
 	}
-	w.next = s.waiters
-	s.waiters = w
+	if s.spare < maxWaiters {
+		w.next = s.waiters
+		s.waiters = w
+		s.spare++
+	}
 }
 
 // park waits without the lock.

@@ -23,7 +23,6 @@ type pair struct {
 	wires [2][]flying // to a, to b
 	delay time.Duration
 	lose  func() bool
-	mss   uint32
 }
 
 type flying struct {
