@@ -65,6 +65,9 @@ func TestR4443_2_4f_PerTarget(t *testing.T) {
 	if k != 10 {
 		t.Errorf("%d errors to one target in 10 s, want 10", k)
 	}
+	if end := mono.Start.Add(10 * time.Second); l.Allow(end-1, &a) || !l.Allow(end, &a) {
+		t.Error("the second does not end after a second")
+	}
 	free := NewLimiter(LimiterConfig{Interval: -1}, rand.New(rand.NewPCG(1, 0)).Uint64)
 	for i := range 10 {
 		if !free.Allow(mono.Start, &a) {
@@ -148,6 +151,34 @@ func TestLimiterExtremes(t *testing.T) {
 	}
 	if k > 1200 {
 		t.Errorf("%d errors within a second", k)
+	}
+}
+
+// When more targets come than are remembered, those served last are.
+func TestLimiterForgetsTheOldest(t *testing.T) {
+	random, first := rand.New(rand.NewPCG(6, 0)), 2
+	l := NewLimiter(LimiterConfig{}, func() uint64 {
+		if first > 0 { // the key is random, errors are free
+			first--
+			return random.Uint64()
+		}
+		return 0
+	})
+	now := mono.Start
+	for i := range 2000 {
+		a := target(i)
+		now = now.Add(10 * time.Microsecond)
+		l.Allow(now, &a)
+	}
+	known := 0
+	for i := 1900; i < 2000; i++ {
+		a := target(i)
+		if !l.Allow(now, &a) {
+			known++
+		}
+	}
+	if known < 95 {
+		t.Errorf("%d of the last 100 targets are remembered", known)
 	}
 }
 

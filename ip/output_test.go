@@ -270,6 +270,18 @@ func TestFragmentRefusals(t *testing.T) {
 	if r := Fragment(&pool, p, 1000, 1, &out); r != ReasonHeaderLength {
 		t.Errorf("options: %v", r)
 	}
+	p = outgoing(&pool, pattern(2000), maxLead+1)
+	PutHeader(p, &Header{Src: self6, Dst: peer6, Proto: 17})
+	if r := Fragment(&pool, p, 1280, 1, &out); r != ReasonHeaderLength {
+		t.Errorf("payload in Head: %v", r)
+	}
+	p = outgoing(&pool, pattern(2000), maxLead)
+	PutHeader(p, &Header{Src: self6, Dst: peer6, Proto: 17})
+	if r := Fragment(&pool, p, 1280, 1, &out); r != ReasonNone || out.Len() != 2 {
+		t.Errorf("the longest transport header: %v, %d fragments", r, out.Len())
+	}
+	out.Front().Prepend(14) // a link header still fits
+	out.Release()
 	noLeak(t, &pool)
 }
 

@@ -188,6 +188,7 @@ func TestParseTooManyOptions(t *testing.T) {
 		return b
 	}
 	mustAccept(t, "eight options", v6{exts: []ext{options(60, opts(MaxOptions)...)}, payload: pattern(8)}.bytes())
+	mustAccept(t, "padding after each", v6{exts: []ext{options(60, 1, 4, 0, 0, 0, 0, 0x1e, 0, 1, 4, 0, 0, 0, 0, 0x1e, 0)}, payload: pattern(8)}.bytes())
 	mustDrop(t, "nine options", v6{exts: []ext{options(60, opts(MaxOptions+1)...)}, payload: pattern(8)}.bytes(), ReasonOptionCount, Problem{})
 	mustDrop(t, "a run of Pad1", v6{exts: []ext{options(60, make([]byte, 14)...)}, payload: pattern(8)}.bytes(), ReasonOptionCount, Problem{})
 	mustDrop(t, "a long PadN", v6{exts: []ext{options(60, append([]byte{1, 12}, make([]byte, 12)...)...)}, payload: pattern(8)}.bytes(), ReasonOptionCount, Problem{})
