@@ -236,11 +236,14 @@ func (c *TCB) Deadline() mono.Time {
 func (c *TCB) has(f uint32) bool { return c.flags&f != 0 }
 
 // setState moves to another state along an edge of the table.
-func (c *TCB) setState(now mono.Time, to State, on Trigger) {
+func (c *TCB) setState(now mono.Time, to State, on Trigger) { c.change(now, to, on, trace.WhyNone) }
+
+// change is setState with a reason, where the trigger alone does not say it.
+func (c *TCB) change(now mono.Time, to State, on Trigger, why trace.Why) {
 	CheckEdge(c.state, to, on)
 	if c.cfg.Trace != nil {
 		c.cfg.Trace.Trace(&trace.Event{At: now, Conn: uint64(c.id), Kind: trace.StateChange,
-			From: uint8(c.state), To: uint8(to), On: uint8(on), Why: c.why})
+			From: uint8(c.state), To: uint8(to), On: uint8(on), Why: why})
 	}
 	c.state = to
 	c.events |= EventState
@@ -250,7 +253,7 @@ func (c *TCB) setState(now mono.Time, to State, on Trigger) {
 // stopped, and err is what the application will be told. A pending RST still
 // goes out.
 func (c *TCB) end(now mono.Time, on Trigger, err Reason) {
-	c.setState(now, Closed, on)
+	c.change(now, Closed, on, c.endWhy(on, err))
 	c.err = err
 	c.pend &= pendRST
 	c.deadlines = [numDeadlines]mono.Time{}
