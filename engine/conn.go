@@ -133,6 +133,11 @@ func (e *Engine) forget(c *Conn) {
 	e.conns.remove(c)
 	e.timers.remove(c)
 	c.status &^= inTable
+	if e.perPeer != nil && c.status&activeOpen == 0 {
+		if e.perPeer[c.flow.Remote]--; e.perPeer[c.flow.Remote] <= 0 {
+			delete(e.perPeer, c.flow.Remote)
+		}
+	}
 	if c.status&orphaned != 0 {
 		c.status &^= orphaned
 		e.orphans--

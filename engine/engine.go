@@ -75,6 +75,7 @@ type Engine struct {
 
 	conns     table[Conn, *Conn]
 	orphans   int
+	perPeer   map[wire.Addr]int // passive connections by remote address; nil: not limited
 	timers    timerHeap[Conn, *Conn]
 	half      slab[halfOpen]
 	halfTable table32[halfOpen, *halfOpen]
@@ -124,6 +125,9 @@ func New(cfg Config) *Engine {
 	e.conns = newTable[Conn](e.limits.Connections)
 	e.half = newSlab[halfOpen](e.limits.HalfOpen)
 	e.tw = newSlab[timeWait](e.limits.TimeWait)
+	if e.limits.ConnectionsPerPeer < e.limits.Connections {
+		e.perPeer = map[wire.Addr]int{}
+	}
 	e.listeners = map[portKey]*Listener{}
 	e.udp = map[portKey]*UDP{}
 	e.resets = newTokenBucket(uint32(e.limits.ResetsPerSecond), resetBurst)

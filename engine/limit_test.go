@@ -106,14 +106,11 @@ func TestLimitsDefaults(t *testing.T) {
 	if l.filled() != l {
 		t.Errorf("filling the defaults changes them:\n%+v\n%+v", l, l.filled())
 	}
-	if l.MemoryPressureBytes >= l.MemoryBytes {
-		t.Errorf("pressure from %d, limit %d", l.MemoryPressureBytes, l.MemoryBytes)
-	}
 }
 
 // A value of the user stands unless it is too large; parts never exceed wholes.
 func TestLimitsFilled(t *testing.T) {
-	l := Limits{Connections: 10, HalfOpen: 1 << 30, AcceptBacklog: 8, MemoryBytes: 1000, MemoryPressureBytes: 2000, TimeWait: -1}.filled()
+	l := Limits{Connections: 10, HalfOpen: 1 << 30, AcceptBacklog: 8, TimeWait: -1}.filled()
 	for _, c := range []struct {
 		name      string
 		got, want int
@@ -123,7 +120,6 @@ func TestLimitsFilled(t *testing.T) {
 		{"Orphans", l.Orphans, 10},
 		{"HalfOpen", l.HalfOpen, maxRecords},
 		{"TimeWait", l.TimeWait, 16384},
-		{"MemoryPressureBytes", l.MemoryPressureBytes, 1000},
 		{"backlog of a listener that asks for 0", l.backlog(0), minAcceptBacklog},
 		{"backlog of a listener that asks for 5", l.backlog(5), 5},
 		{"backlog of a listener that asks for too many", l.backlog(100), 8},

@@ -19,16 +19,12 @@ type Limits struct {
 	ConnectionsPerPeer int
 
 	// HalfOpenPerListener is the number of half-open records of one listener
-	// (RFC 4987 §2.2): beyond it SYN cookies answer. Default 256.
+	// (RFC 4987 §2.2): beyond it a SYN is dropped and counted. Default 256.
 	HalfOpenPerListener int
 
 	// HalfOpen is the number of half-open records of all listeners together,
 	// at most 320 bytes each. Default 1<<16.
 	HalfOpen int
-
-	// Undecided is the number of half-open records of one listener that wait
-	// for the program's verdict on them. Default 64.
-	Undecided int
 
 	// AcceptBacklog is the largest queue of connections that nobody has
 	// accepted yet; a listener that asks for more gets this. Default 4096.
@@ -52,15 +48,6 @@ type Limits struct {
 	// UDPQueueBytes is what one UDP socket holds of datagrams that nobody has
 	// read yet, counted with the buffers that hold them. Default 212992.
 	UDPQueueBytes int
-
-	// MemoryBytes is what all connections and sockets together may hold in
-	// buffers; beyond it new work is refused and what can be asked for again
-	// is dropped. Default 64 MiB.
-	MemoryBytes int
-
-	// MemoryPressureBytes is from where windows stop growing. Default three
-	// quarters of MemoryBytes, and never more than MemoryBytes.
-	MemoryPressureBytes int
 
 	// ResetsPerSecond is the number of resets to segments of no connection,
 	// so that nobody can use this host to flood another. Default 1000, at most
@@ -110,15 +97,12 @@ func (l Limits) filled() Limits {
 	l.ConnectionsPerPeer = clampLimit(l.ConnectionsPerPeer, l.Connections, l.Connections)
 	l.HalfOpen = clampLimit(l.HalfOpen, 1<<16, maxRecords)
 	l.HalfOpenPerListener = clampLimit(l.HalfOpenPerListener, 256, l.HalfOpen)
-	l.Undecided = clampLimit(l.Undecided, 64, l.HalfOpenPerListener)
 	l.AcceptBacklog = clampLimit(l.AcceptBacklog, 4096, maxAcceptBacklog)
 	l.TimeWait = clampLimit(l.TimeWait, 16384, maxRecords)
 	l.Orphans = clampLimit(l.Orphans, 1<<16, l.Connections)
 	l.Listeners = clampLimit(l.Listeners, 4096, maxBindings)
 	l.UDPSockets = clampLimit(l.UDPSockets, 16384, maxBindings)
 	l.UDPQueueBytes = clampLimit(l.UDPQueueBytes, 212992, 1<<30)
-	l.MemoryBytes = clampLimit(l.MemoryBytes, 64<<20, 1<<31-1)
-	l.MemoryPressureBytes = clampLimit(l.MemoryPressureBytes, l.MemoryBytes/4*3, l.MemoryBytes)
 	l.ResetsPerSecond = clampLimit(l.ResetsPerSecond, 1000, maxRatePerSecond)
 	l.ICMPErrorsPerSecond = clampLimit(l.ICMPErrorsPerSecond, 1000, maxRatePerSecond)
 	return l

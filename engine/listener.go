@@ -221,6 +221,9 @@ func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, i
 	case e.conns.len() >= e.limits.Connections:
 		e.stats.Count[ConnectionsOverflow]++
 		return
+	case e.perPeer[f.Remote] >= e.limits.ConnectionsPerPeer:
+		e.stats.Count[PeerOverflow]++
+		return
 	}
 	i := e.half.alloc()
 	if i == 0 {
@@ -287,6 +290,11 @@ func (e *Engine) establish(now mono.Time, i uint32) {
 		e.stats.Count[ConnectionsOverflow]++
 		return
 	}
+	if e.perPeer[h.flow.Remote] >= e.limits.ConnectionsPerPeer { // many handshakes at once
+		e.stats.Count[PeerOverflow]++
+		e.dropHalfOpen(i)
+		return
+	}
 	c := e.newConn()
 	c.id = h.rec.ID
 	c.flow, c.hash, c.iface = h.flow, h.hash, h.iface
@@ -297,6 +305,9 @@ func (e *Engine) establish(now mono.Time, i uint32) {
 		return
 	}
 	e.conns.insert(c)
+	if e.perPeer != nil {
+		e.perPeer[c.flow.Remote]++
+	}
 	c.status |= inTable
 	c.listener = l
 	e.stats.Count[TCPPassiveOpens]++
