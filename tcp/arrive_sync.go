@@ -44,6 +44,9 @@ func (c *TCB) arriveSync(now mono.Time, seg *Segment) (reset bool) {
 	}
 	c.heard(now)
 	if !c.checkACK(now, seg) || c.state == Closed || c.state == TimeWait {
+		if c.state == TimeWait && seg.Has(wire.FlagFIN) {
+			c.owe(pendACK, trace.WhyTimeWait) // a FIN is always answered, the eighth step
+		}
 		return false
 	}
 	if c.has(fDetached) && seg.Data.Len() > 0 && c.state.canReceive() {
@@ -65,17 +68,20 @@ func (c *TCB) simultaneousSYNACK(seg *Segment) bool {
 }
 
 // acceptable is the test of RFC 9293 §3.10.7.4, table 6.
-func (c *TCB) acceptable(seg *Segment, length uint32) bool {
-	wnd := c.rcv.WND()
+func acceptable(nxt Seq, wnd uint32, seq Seq, length uint32) bool {
 	switch {
 	case length == 0 && wnd == 0:
-		return seg.SEQ == c.rcv.NXT
+		return seq == nxt
 	case length == 0:
-		return seg.SEQ.In(c.rcv.NXT, wnd)
+		return seq.In(nxt, wnd)
 	case wnd == 0:
 		return false
 	}
-	return seg.SEQ.In(c.rcv.NXT, wnd) || (seg.SEQ+Seq(length)-1).In(c.rcv.NXT, wnd)
+	return seq.In(nxt, wnd) || (seq+Seq(length)-1).In(nxt, wnd)
+}
+
+func (c *TCB) acceptable(seg *Segment, length uint32) bool {
+	return acceptable(c.rcv.NXT, c.rcv.WND(), seg.SEQ, length)
 }
 
 // checkSequence is the first step, with PAWS before it (RFC 7323 §5.3). It
@@ -206,6 +212,9 @@ func (c *TCB) trimToWindow(seg *Segment) {
 }
 
 // checkReset is the second step: RFC 9293 with RFC 5961 §3.
+//
+// Deviation: in CLOSING and LAST-ACK, too, the program is told of the reset,
+// where RFC 9293 closes in silence: what it wrote may never have arrived.
 func (c *TCB) checkReset(now mono.Time, seg *Segment) {
 	if seg.SEQ != c.rcv.NXT {
 		if seg.SEQ.In(c.rcv.NXT, c.rcv.WND()) {
@@ -259,7 +268,12 @@ func (c *TCB) checkURG(seg *Segment) {
 func (c *TCB) text(now mono.Time, seg *Segment) {
 	c.checkURG(seg)
 	if !c.state.canReceive() {
-		return // the peer has sent a FIN: there can be nothing after it
+		// The peer has sent a FIN: there can be nothing after it. Another FIN
+		// is acknowledged, the state stays: the eighth step.
+		if seg.Has(wire.FlagFIN) && c.state >= CloseWait {
+			c.owe(pendACK, trace.WhyDuplicateACK)
+		}
+		return
 	}
 	n := uint32(seg.Data.Len())
 	fin := seg.Has(wire.FlagFIN)

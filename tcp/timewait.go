@@ -16,7 +16,9 @@ type TimeWaitRecord struct {
 	TSRecent       uint32
 	TSOffset       uint32
 	challenge      mono.Time // no answer before this, but to a FIN
-	WND            uint16
+	wnd            uint32    // receive window, scaled
+	maxWND         uint32    // the largest the peer ever offered
+	WND            uint16    // for the ACK, as on the wire
 	Timestamps     bool
 }
 
@@ -24,7 +26,8 @@ type TimeWaitRecord struct {
 // dropped for it, but for data that the application has not taken.
 func (c *TCB) TimeWaitRecord() TimeWaitRecord {
 	return TimeWaitRecord{SndNXT: c.snd.MAX, RcvNXT: c.rcv.NXT, Deadline: c.deadlines[dLinger],
-		TSRecent: c.tsRecent, TSOffset: c.tsOffset, challenge: c.challenge, WND: uint16(min(c.rcv.WND()>>c.rcv.scale, 65535)),
+		TSRecent: c.tsRecent, TSOffset: c.tsOffset, challenge: c.challenge,
+		wnd: c.rcv.WND(), maxWND: c.snd.maxWND, WND: uint16(min(c.rcv.WND()>>c.rcv.scale, 65535)),
 		Timestamps: c.has(fTimestamps)}
 }
 
@@ -59,15 +62,30 @@ func (r *TimeWaitRecord) Arrive(now mono.Time, cfg *Config, seg *Segment) TimeWa
 		return r.throttled(now, cfg)
 	case ts && int32(seg.Opts.TSVal-r.TSRecent) < 0: // PAWS
 		return r.throttled(now, cfg)
+	case seg.Has(wire.FlagFIN|wire.FlagACK) && r.finAgain(seg) && r.acceptableACK(seg):
+		r.Deadline = now.Add(cfg.TimeWait)
+		return TimeWaitACK
+	case !acceptable(r.RcvNXT, r.wnd, seg.SEQ, seg.LEN()):
+		return r.throttled(now, cfg)
 	case !seg.Has(wire.FlagACK):
 		return TimeWaitDrop
-	case seg.Has(wire.FlagFIN) && seg.SEQ+Seq(seg.LEN()) == r.RcvNXT:
-		r.Deadline = now.Add(cfg.TimeWait) // a retransmission of the FIN
-		return TimeWaitACK
-	case seg.LEN() > 0 || seg.SEQ != r.RcvNXT:
+	case seg.LEN() > 0 || !r.acceptableACK(seg):
 		return r.throttled(now, cfg)
 	}
 	return TimeWaitDrop
+}
+
+// finAgain reports whether the segment ends with the FIN that is known, or with
+// one more at RCV.NXT: the eighth step of RFC 9293 §3.10.7.4.
+func (r *TimeWaitRecord) finAgain(seg *Segment) bool {
+	end := seg.SEQ + Seq(seg.LEN())
+	return end == r.RcvNXT || end == r.RcvNXT+1 && r.wnd > 0
+}
+
+// acceptableACK is the check of RFC 5961 §5.2: everything has been
+// acknowledged, so that SND.UNA is SND.NXT.
+func (r *TimeWaitRecord) acceptableACK(seg *Segment) bool {
+	return uint32(r.SndNXT-seg.ACK) <= r.maxWND
 }
 
 // newer reports whether a SYN may open a new incarnation, RFC 6191 §2.
