@@ -33,8 +33,26 @@ func (p *Conn) RecvBatch(texts ...string) {
 	p.collect()
 }
 
+// RecvOptions lets a segment arrive whose options are given as they lie in the
+// header.
+func (p *Conn) RecvOptions(text string, raw ...byte) {
+	p.t.Helper()
+	l := p.incoming(text)
+	l.Opts.Parse(raw, l.Flags&wire.FlagSYN != 0)
+	p.note("options % x", raw)
+	p.deliver(&l)
+	p.collect()
+}
+
 // arrive makes a segment of a line and hands it to whoever answers now.
 func (p *Conn) arrive(text string) {
+	p.t.Helper()
+	l := p.incoming(text)
+	p.deliver(&l)
+}
+
+// incoming reads a line and completes it.
+func (p *Conn) incoming(text string) line {
 	p.t.Helper()
 	l, err := parse(text)
 	if err != nil || l.Out {
@@ -49,8 +67,14 @@ func (p *Conn) arrive(text string) {
 		l.Opts.TSVal = peerClock + uint32(p.now.Sub(p.zero)/time.Millisecond)
 		l.Opts.TSEcr = p.lastTS
 	}
+	return l
+}
+
+// deliver hands a segment with its octets to whoever answers now.
+func (p *Conn) deliver(l *line) {
+	p.t.Helper()
 	var seg tcp.Segment
-	p.absolute(&l, &seg)
+	p.absolute(l, &seg)
 	if l.Len > 0 {
 		c := p.pool.Chunk(int(l.Len))
 		b := c.Bytes()[:l.Len]
