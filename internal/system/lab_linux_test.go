@@ -306,3 +306,12 @@ func exchange(a, b net.Conn) error {
 	}
 	return nil
 }
+
+// siocinq asks how many bytes wait to be read, and siocoutq how many wait to
+// be acknowledged.
+const (
+	siocinq  = unix.SIOCINQ
+	siocoutq = unix.SIOCOUTQ
+)
+
+func ioctlInt(fd int, req uint) (int, error) { return unix.IoctlGetInt(fd, req) }
