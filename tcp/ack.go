@@ -45,7 +45,7 @@ func (c *TCB) ghostACK(seg *Segment) bool {
 // ourFINAcked makes the changes of state that the ACK of our FIN brings about.
 func (c *TCB) ourFINAcked(now mono.Time) bool {
 	if !c.finAcked() {
-		return c.state != Closing && c.state != LastAck
+		return c.state != Closing // "ignore the segment"
 	}
 	switch c.state {
 	case FinWait1:
@@ -78,7 +78,7 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 	if c.snd.urgent && c.snd.UP.LessEq(c.snd.UNA) {
 		c.snd.urgent = false
 	}
-	c.backoff, c.expiries = 0, 0
+	c.expiries = 0 // the back-off stays until there is a sample: RFC 6298 §5.7, Karn
 	c.pend &^= pendRetransmit
 	restart := true
 	if c.has(fRecovery) {
@@ -108,9 +108,13 @@ func (c *TCB) updateWindow(now mono.Time, seg *Segment) {
 	if !c.snd.WL1.Less(seg.SEQ) && !(c.snd.WL1 == seg.SEQ && c.snd.WL2.LessEq(seg.ACK)) {
 		return
 	}
+	opened := c.snd.WND == 0
 	c.snd.WND = c.sndWindow(seg)
 	c.snd.WL1, c.snd.WL2 = seg.SEQ, seg.ACK
 	c.snd.maxWND = max(c.snd.maxWND, c.snd.WND)
+	if opened && c.snd.WND > 0 {
+		c.backoff = 0 // it was that of probes
+	}
 	if c.has(fPersist) && c.snd.WND > 0 {
 		c.stopPersist()
 	}

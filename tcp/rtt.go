@@ -40,6 +40,7 @@ func (c *TCB) sampleRTT(now mono.Time, r time.Duration) {
 		c.SRTT = max(c.SRTT, minRTTSample)
 	}
 	c.RTO = c.rtoFrom(c.SRTT, c.RTTVAR)
+	c.backoff = 0
 }
 
 // clockGranularity is G of RFC 6298 §2: the clock is exact to a nanosecond,
