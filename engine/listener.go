@@ -7,6 +7,7 @@ import (
 
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/tcp"
+	"github.com/handfast/handfast/trace"
 	"github.com/handfast/handfast/wire"
 )
 
@@ -241,12 +242,15 @@ func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, i
 	e.halfTable.insert(&e.half, i)
 	e.halfTimer.push(h.rec.Deadline, uint64(h.rec.ID), h)
 	l.half++
-	e.sendSYNACK(now, h)
+	e.traceRecord(now, trace.SegmentIn, trace.WhyNone, p.ID, tcp.Listen, &e.seg, 0)
+	e.traceChange(now, p.ID, tcp.Listen, tcp.SynReceived, tcp.OnSYN, trace.WhyNone)
+	e.sendSYNACK(now, h, trace.WhyHandshake)
 }
 
-func (e *Engine) sendSYNACK(now mono.Time, h *halfOpen) {
+func (e *Engine) sendSYNACK(now mono.Time, h *halfOpen, why trace.Why) {
 	e.stats.Count[SYNACKsSent]++
 	h.rec.SYNACK(now, e.tcp, &e.reply)
+	e.traceRecord(now, trace.SegmentOut, why, h.rec.ID, tcp.SynReceived, &e.reply, 0)
 	e.control.Push(e.tcpPacket(&h.flow, &e.reply, e.ifaces[h.iface], ipFields{}))
 }
 
@@ -261,12 +265,16 @@ func (e *Engine) dropHalfOpen(i uint32) {
 // inputHalfOpen handles a segment for a half-open record.
 func (e *Engine) inputHalfOpen(now mono.Time, i uint32, f *Flow, iface *Interface) {
 	h := e.half.at(i)
-	switch h.rec.Arrive(now, e.tcp, &e.seg) {
+	verdict := h.rec.Arrive(now, e.tcp, &e.seg)
+	e.traceHalfOpen(now, h, verdict)
+	switch verdict {
 	case tcp.HalfOpenACK:
 		h.rec.ACK(now, e.tcp, &e.reply)
+		_, scale := h.rec.Scales(e.tcp)
+		e.traceRecord(now, trace.SegmentOut, trace.WhyChallengeACK, h.rec.ID, tcp.SynReceived, &e.reply, scale)
 		e.control.Push(e.tcpPacket(f, &e.reply, iface, ipFields{}))
 	case tcp.HalfOpenSYNACK:
-		e.sendSYNACK(now, h)
+		e.sendSYNACK(now, h, trace.WhyDuplicateACK) // the SYN came again
 	case tcp.HalfOpenReset:
 		e.reset(now, f, iface)
 	case tcp.HalfOpenGone:
@@ -329,12 +337,13 @@ func (e *Engine) advanceHalfOpen(now mono.Time) {
 		resend, gone := h.rec.Advance(now, e.tcp)
 		if gone {
 			e.stats.Count[HalfOpenTimeout]++
+			e.traceChange(now, h.rec.ID, tcp.SynReceived, tcp.Listen, tcp.OnTimeout, trace.WhyRetransmitTimeout)
 			e.dropHalfOpen(h.slot)
 			continue
 		}
 		e.halfTimer.push(h.rec.Deadline, uint64(h.rec.ID), h)
 		if resend {
-			e.sendSYNACK(now, h)
+			e.sendSYNACK(now, h, trace.WhyRetransmitTimeout)
 		}
 	}
 }

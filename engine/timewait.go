@@ -5,6 +5,7 @@ import (
 
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/tcp"
+	"github.com/handfast/handfast/trace"
 )
 
 // timeWaitReuse is how long a flow rests before we open it again ourselves,
@@ -18,6 +19,7 @@ type timeWait struct {
 	rec   tcp.TimeWaitRecord
 	flow  Flow
 	hash  uint32
+	id    uint32 // of the connection it was, in traces
 	iface uint16
 	since mono.Time
 }
@@ -37,7 +39,7 @@ func (e *Engine) toTimeWait(now mono.Time, c *Conn) {
 		return
 	}
 	t := e.tw.at(i)
-	t.rec, t.flow, t.hash, t.iface, t.since = c.TimeWaitRecord(), c.flow, c.hash, c.iface, now
+	t.rec, t.flow, t.hash, t.id, t.iface, t.since = c.TimeWaitRecord(), c.flow, c.hash, c.id, c.iface, now
 	e.twTable.insert(&e.tw, i)
 	e.twQueue.pushBack(&e.tw, i)
 }
@@ -54,21 +56,24 @@ func (e *Engine) inputTimeWait(now mono.Time, i uint32, f *Flow, hash uint32, if
 	t := e.tw.at(i)
 	l := e.findListener(f)
 	before := t.rec.Deadline
-	switch t.rec.Arrive(now, e.tcp, &e.seg) {
+	e.traceRecord(now, trace.SegmentIn, trace.WhyNone, t.id, tcp.TimeWait, &e.seg, 0)
+	verdict := t.rec.Arrive(now, e.tcp, &e.seg)
+	if verdict == tcp.TimeWaitReuse && l == nil {
+		verdict = t.rec.Challenge(now, e.tcp) // nobody to open it for: RFC 5961 §4
+	}
+	switch verdict {
 	case tcp.TimeWaitACK:
 		e.stats.Count[TimeWaitACKs]++
 		t.rec.ACK(now, &e.reply)
+		e.traceRecord(now, trace.SegmentOut, trace.WhyTimeWait, t.id, tcp.TimeWait, &e.reply, 0)
 		e.control.Push(e.tcpPacket(f, &e.reply, iface, ipFields{}))
 		if t.rec.Deadline != before { // starts anew: behind all others
 			e.twQueue.remove(&e.tw, i)
 			e.twQueue.pushBack(&e.tw, i)
 		}
 	case tcp.TimeWaitReuse:
-		if l == nil {
-			e.reset(now, f, iface)
-			return
-		}
 		old := t.rec
+		e.traceChange(now, t.id, tcp.TimeWait, tcp.Closed, tcp.OnReuse, trace.WhyNone)
 		e.dropTimeWait(i)
 		e.stats.Count[TimeWaitReused]++
 		e.newHalfOpen(now, l, f, hash, iface, &old)
@@ -82,6 +87,7 @@ func (e *Engine) advanceTimeWait(now mono.Time) {
 			return
 		}
 		tcp.CheckEdge(tcp.TimeWait, tcp.Closed, tcp.OnTimeout)
+		e.traceChange(now, e.tw.at(i).id, tcp.TimeWait, tcp.Closed, tcp.OnTimeout, trace.WhyTimeWait)
 		e.dropTimeWait(i)
 	}
 }

@@ -80,6 +80,15 @@ func (h *HalfOpen) tsNow(now mono.Time) uint32 {
 	return uint32(int64(now)/int64(time.Millisecond)) + h.TSOffset
 }
 
+// Scales returns the shifts of the peer's windows and of ours in segments
+// other than SYNs, RFC 7323 §2.2.
+func (h *HalfOpen) Scales(cfg *Config) (snd, rcv uint8) {
+	if !h.WScaleOK {
+		return 0, 0
+	}
+	return h.peer.WScale, cfg.windowScale()
+}
+
 // SYNACK fills out with our SYN-ACK. An option is answered only if the SYN had
 // it: RFC 7323 §2.2 and §3.2, RFC 2018 §2.
 func (h *HalfOpen) SYNACK(now mono.Time, cfg *Config, out *Segment) {
