@@ -1,0 +1,75 @@
+package sim
+
+import (
+	"fmt"
+
+	"github.com/handfast/handfast/tcp"
+)
+
+// report sums the run up and looks for ends of connections that nothing
+// explains.
+func (r *run) report() Report {
+	w := r.w
+	rep := Report{Reasons: map[tcp.Reason]int{}}
+	for _, h := range w.hosts {
+		c := r.wire.Counters(h)
+		rep.Drops += c.Drops() + c.Corrupted
+	}
+	for _, c := range r.conns {
+		for _, e := range c {
+			rep.Bytes += e.read
+			if e.ended {
+				rep.Reasons[e.err]++
+			}
+			if w.err == nil {
+				w.Fail(r.explain(e, rep.Drops))
+			}
+		}
+		if c[0].complete() && c[1].complete() {
+			rep.Clean++
+		}
+	}
+	rep.Hash, rep.Events, rep.Packets = w.digest, w.steps, w.packets
+	rep.Time = w.now.Sub(r.start)
+	rep.Err = w.err
+	return rep
+}
+
+// complete reports that all that was written arrived.
+func (e *end) complete() bool { return e.ended && e.read == e.peer.spec.total() && e.done() }
+
+// explain returns what is wrong with the way in which e ended. drops is how
+// many packets the wire lost or damaged.
+func (r *run) explain(e *end, drops uint64) error {
+	if !e.ended || e.crashed {
+		return nil // never began, or nothing may be asked
+	}
+	ok := true
+	switch p := e.peer; e.err {
+	case tcp.ReasonNone:
+		if ok = e.early || p.early || p.crashed; !ok && e.read != p.wrote {
+			return fmt.Errorf("sim: %v: ended without an error, the peer wrote %d", e, p.wrote)
+		}
+		if e.urgentSeen || p.urgentMark == 0 || e.early {
+			return nil
+		}
+		return fmt.Errorf("sim: %v: read to the end and no urgent data seen, the peer marked byte %d", e, p.urgentMark)
+	case tcp.ReasonAborted, tcp.ReasonClosed:
+		ok = e.early
+	case tcp.ReasonReset:
+		ok = p.early || p.crashed || p.err != tcp.ReasonNone || !p.ended && p.conn == nil || drops > 0
+	case tcp.ReasonRefused:
+		ok = p.crashed || p.missed || p.early || p.err != tcp.ReasonNone || drops > 0
+	case tcp.ReasonTimeout, tcp.ReasonKeepalive:
+		ok = drops >= 3 || p.crashed || p.missed
+	case tcp.ReasonUserTimeout:
+		ok = e.spec.UserTimeout > 0 && (drops >= 1 || p.crashed || p.missed || p.spec.Read != ReadSpec{})
+	default:
+		ok = false
+	}
+	if !ok {
+		return fmt.Errorf("sim: %v: ended with %q and nothing explains it (packets lost: %d; peer: %v, ended %t %v)",
+			e, e.err, drops, e.peer, e.peer.ended, e.peer.err)
+	}
+	return nil
+}

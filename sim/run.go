@@ -1,0 +1,400 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/handfast/handfast/engine"
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/netem"
+	"github.com/handfast/handfast/tcp"
+	"github.com/handfast/handfast/trace"
+)
+
+// Options are what Scenario.Run does beside running.
+type Options struct {
+	Pcap  io.Writer                 // a pcapng recording of all hosts; nil: none
+	Trace func(host int) trace.Sink // called once per host; nil: none
+	Rule  func(w *World) error      // one more check after every event; nil: none
+}
+
+// Report is what came of a Scenario.
+type Report struct {
+	Hash            uint64 // World.Hash at the end
+	Events, Packets uint64
+	Time            time.Duration // virtual, from the beginning to the last record's end
+	// Reasons counts how connections ended, by end; ReasonNone are those that
+	// ended by FINs.
+	Reasons map[tcp.Reason]int
+	Clean   int    // connections of which every byte arrived
+	Bytes   uint64 // delivered
+	Drops   uint64 // packets that the wire dropped
+	// Err is the first thing that was wrong; nil if all went as it must.
+	Err error
+}
+
+// Run makes a scenario happen and reports.
+func Run(s Scenario) Report { return s.Run(Options{}) }
+
+// run is a Scenario that happens.
+type run struct {
+	s     *Scenario
+	w     *World
+	wire  *Wire
+	start mono.Time
+	conns [][2]*end
+	cfgs  [2]*tcp.Config
+}
+
+// Bounds of a run.
+const (
+	firstPort   = 1000
+	dialPort    = 20000
+	maxEvents   = 3_000_000
+	patience    = 30 * time.Minute // after repair, to which comes
+	perSegment  = 3 * time.Second  // for each segment that must still be sent
+	maxTimeWait = 10 * time.Minute
+)
+
+// Run makes the scenario happen and reports.
+func (s *Scenario) Run(o Options) Report {
+	r := &run{s: s, w: New(s.Seed)}
+	if o.Pcap != nil {
+		r.w.Pcap(o.Pcap)
+	}
+	if o.Rule != nil {
+		r.w.Rule(func() error { return o.Rule(r.w) })
+	}
+	r.build(&o)
+	r.drive()
+	rep := r.report()
+	err := r.w.Close()
+	if rep.Err == nil {
+		rep.Err = err
+	}
+	return rep
+}
+
+func (r *run) failf(format string, args ...any) { r.w.Fail(fmt.Errorf("sim: "+format, args...)) }
+
+// tcpConfig makes a host's configuration.
+func (h *HostSpec) tcpConfig() *tcp.Config {
+	c := tcp.DefaultConfig(h.Profile)
+	c.SendBuffer, c.ReceiveBuffer = h.SendBuffer, h.ReceiveBuffer
+	c.WindowScale, c.NoWindowScale = h.WindowScale, h.NoWindowScale
+	c.NoTimestamps, c.NoSACK, c.Nagle = h.NoTimestamps, h.NoSACK, h.Nagle
+	return c
+}
+
+// build makes hosts, wire and programs, and plans everything.
+func (r *run) build(o *Options) {
+	w := r.w
+	for i := range r.s.Hosts {
+		h := &r.s.Hosts[i]
+		r.cfgs[i] = h.tcpConfig()
+		if o.Trace != nil {
+			r.cfgs[i].Trace = o.Trace(i)
+		}
+		w.Host(string(rune('a'+i)), HostConfig{Engine: engine.Config{TCP: r.cfgs[i]}, MTU: h.MTU, MaxGSO: h.MaxGSO,
+			Coalesce: h.Coalesce, TimerSlack: h.TimerSlack})
+	}
+	r.wire = w.Link(w.hosts[0], w.hosts[1], r.s.Wire[0], r.s.Wire[1])
+	r.conns = make([][2]*end, len(r.s.Conns))
+	for i := range r.s.Conns {
+		c := &r.s.Conns[i]
+		for j := range 2 {
+			r.conns[i][j] = &end{run: r, spec: &c.Ends[j], host: c.From ^ j, stream: Stream(2*i + j + 1)}
+		}
+		r.conns[i][0].peer, r.conns[i][1].peer = r.conns[i][1], r.conns[i][0]
+	}
+	r.setClock()
+	r.start = w.now
+	for i := range r.s.Conns {
+		c := &r.s.Conns[i]
+		if !c.Simultaneous {
+			r.listen(i)
+		}
+		w.At(r.start.Add(c.Start), func() {
+			r.dial(i, 0)
+			if c.Simultaneous {
+				r.dial(i, 1)
+			}
+		})
+	}
+	for i := range r.s.Events {
+		e := &r.s.Events[i]
+		w.At(r.start.Add(e.At), func() { r.fault(e) })
+	}
+}
+
+// setClock lets time pass until the first connection's initial sequence number
+// will be where its NearWrap wants it: a number advances with the clock, RFC
+// 6528 §3, so a connection that another engine with the same secret opens now
+// tells how long that takes.
+func (r *run) setClock() {
+	if len(r.s.Conns) == 0 || r.s.Conns[0].NearWrap == 0 {
+		return
+	}
+	c := &r.s.Conns[0]
+	w := r.w
+	j := c.NearWrap&1 ^ 1 // whose number
+	local, remote := r.addr(0, j), r.addr(0, j^1)
+	probe := New(w.seed)
+	for i := range 2 {
+		probe.Host(w.hosts[i].name, w.hosts[i].cfg)
+	}
+	probe.Link(probe.hosts[0], probe.hosts[1], netem.Config{}, netem.Config{})
+	iss := func(at mono.Time) tcp.Seq {
+		pc, err := probe.hosts[c.From^j].eng.Dial(at, &engine.DialConfig{Local: local, Remote: remote})
+		if err != nil {
+			return 0
+		}
+		var s tcp.Space
+		pc.Space(&s)
+		pc.Abort(at)
+		probe.now = at
+		probe.settle()
+		return s.ISS
+	}
+	first := iss(w.now)
+	second := iss(w.now.Add(time.Second))
+	perSecond := uint64(second - first)
+	probe.Close()
+	if perSecond == 0 {
+		return
+	}
+	// The one who listens draws its number when the SYN arrives.
+	ahead := c.Start
+	if j == 1 && !c.Simultaneous {
+		ahead += r.s.Wire[c.From].Delay
+	}
+	ticks := uint64(ahead) * perSecond / uint64(time.Second)
+	want := uint64(uint32(-first - tcp.Seq(c.NearWrap) - tcp.Seq(ticks)))
+	w.RunUntil(w.now.Add(time.Duration(want*uint64(time.Second)/perSecond)), nil)
+}
+
+// addr is where end j of connection i is.
+func (r *run) addr(i, j int) netip.AddrPort {
+	c := &r.s.Conns[i]
+	port := uint16(firstPort + i)
+	if j == 0 {
+		port = dialPort + uint16(i)
+	}
+	return netip.AddrPortFrom(r.wire.Addr(r.w.hosts[c.From^j], c.V6), port)
+}
+
+// acceptor attaches the connections that a listener gets to an end.
+type acceptor struct {
+	l *engine.Listener
+	e *end
+}
+
+// Ready accepts.
+func (a *acceptor) Ready() {
+	for c := a.l.Accept(); c != nil; c = a.l.Accept() {
+		if a.e.conn != nil {
+			c.Abort(a.e.run.w.now) // the dialling host has crashed, or this one
+			continue
+		}
+		a.e.attach(c)
+	}
+}
+
+func (r *run) listen(i int) {
+	e := r.conns[i][1]
+	h := r.w.hosts[e.host]
+	l, err := h.eng.Listen(r.w.now, &engine.ListenConfig{Local: r.addr(i, 1)})
+	if err != nil {
+		r.failf("listen on %v: %w", r.addr(i, 1), err)
+		return
+	}
+	l.Owner = &acceptor{l, e}
+}
+
+func (r *run) dial(i, j int) {
+	e := r.conns[i][j]
+	h := r.w.hosts[e.host]
+	if h.eng == nil {
+		e.missed = true
+		return
+	}
+	c, err := h.eng.Dial(r.w.now, &engine.DialConfig{Local: r.addr(i, j), Remote: r.addr(i, j^1)})
+	if err != nil {
+		// A simultaneous open's SYN may have arrived before.
+		r.failf("dial from %v to %v: %w", r.addr(i, j), r.addr(i, j^1), err)
+		return
+	}
+	e.attach(c)
+}
+
+// fault lets something go wrong.
+func (r *run) fault(f *FaultEvent) {
+	h := r.w.hosts[f.Host]
+	switch f.Kind {
+	case Cut:
+		r.wire.Partition()
+	case CutOneWay:
+		r.wire.PartitionFrom(h)
+	case Heal:
+		r.wire.Heal()
+	case Alter:
+		r.wire.SetConfig(h, f.Wire)
+	case PowerOff:
+		h.Crash()
+		for _, c := range r.conns {
+			for _, e := range c {
+				if e.host == f.Host && (e.conn != nil || e.missed) {
+					e.crash()
+				}
+			}
+		}
+	case PowerOn:
+		r.powerOn(f.Host)
+	}
+}
+
+func (r *run) powerOn(host int) {
+	if r.w.hosts[host].eng != nil {
+		return
+	}
+	r.w.hosts[host].Restart()
+	for i, c := range r.conns {
+		if c[1].host == host && !r.s.Conns[i].Simultaneous && !c[1].crashed {
+			r.listen(i)
+		}
+	}
+}
+
+// ended reports whether every program is done with its connection and no
+// engine has any left but in TIME-WAIT.
+func (r *run) ended() bool {
+	for _, c := range r.conns {
+		for j, e := range c {
+			switch {
+			case e.ended || e.missed:
+			case e.conn != nil:
+				return false
+			case j == 0 || c[0].conn == nil && !c[0].missed && !c[0].crashed:
+				return false // is still to dial
+			}
+		}
+	}
+	return settled(r.w.hosts[0]) && settled(r.w.hosts[1])
+}
+
+// drive lets the scenario's time pass, repairs everything, and waits for the
+// end of all connections and then of all records.
+func (r *run) drive() {
+	w := r.w
+	w.Rule(func() error {
+		if w.steps > maxEvents {
+			return fmt.Errorf("sim: more than %d events", maxEvents)
+		}
+		return nil
+	})
+	if w.RunUntil(r.start.Add(r.s.Length), r.ended) != nil {
+		return
+	}
+	w.RunUntil(max(w.now, r.lastPlanned()), nil)
+	r.repair()
+	limit := w.now.Add(patience + time.Duration(r.segments())*perSegment)
+	if w.RunUntil(limit, r.ended) != nil {
+		return
+	}
+	if !r.ended() {
+		r.stuck()
+		return
+	}
+	if w.RunUntil(w.now.Add(maxTimeWait), func() bool { return w.Next() == 0 }) != nil {
+		return
+	}
+	for _, h := range w.hosts {
+		if d := h.eng.Deadline(); d != 0 {
+			r.failf("host %s has nothing left to do, and a deadline in %v", h.name, d.Sub(w.now))
+		}
+	}
+}
+
+// lastPlanned is when the last fault or dial of the scenario is due.
+func (r *run) lastPlanned() mono.Time {
+	t := r.start
+	for i := range r.s.Conns {
+		t = max(t, r.start.Add(r.s.Conns[i].Start))
+	}
+	for i := range r.s.Events {
+		t = max(t, r.start.Add(r.s.Events[i].At))
+	}
+	return t
+}
+
+// repair ends all faults. Programs whose peer is gone close a while later.
+func (r *run) repair() {
+	w := r.w
+	r.wire.Heal()
+	for i, h := range w.hosts {
+		r.powerOn(i)
+		r.wire.SetConfig(h, netem.Config{Delay: min(r.s.Wire[i].Delay, 10*time.Millisecond)})
+	}
+	var look func()
+	look = func() {
+		for _, c := range r.conns {
+			for _, e := range c {
+				if e.peer.gone() {
+					e.giveUp()
+				}
+			}
+		}
+		if !r.ended() {
+			w.After(afterPeerDied, look)
+		}
+	}
+	w.After(afterPeerDied, look)
+}
+
+// gone reports that the end will never answer.
+func (e *end) gone() bool {
+	return e.crashed || e.missed || e.ended && !e.endedClean || e.conn == nil
+}
+
+// segments is about how many segments all streams need.
+func (r *run) segments() (n uint64) {
+	for _, c := range r.conns {
+		for _, e := range c {
+			to := &r.s.Hosts[e.host^1]
+			from := &r.s.Hosts[e.host]
+			size := max(1, min(uint64(to.ReceiveBuffer), uint64(from.SendBuffer), uint64(min(to.MTU, from.MTU)-40)))
+			n += e.spec.total()/size + uint64(len(e.spec.Steps)) + 1
+		}
+	}
+	return n
+}
+
+// stuck says who has not ended.
+func (r *run) stuck() {
+	text := ""
+	for _, c := range r.conns {
+		for _, e := range c {
+			if !e.ended && !e.missed {
+				text += "\n\t" + e.String()
+				if e.conn != nil {
+					var i tcp.Info
+					e.conn.Info(&i)
+					text += fmt.Sprintf(", to read %d, closed %t, EOF %t, in flight %d, unsent %d, window %d, deadline in %v",
+						e.peer.spec.total()-e.read, e.closed, e.atEOF, i.InFlight, i.Unsent, i.SendWindow, e.conn.Deadline().Sub(r.w.now))
+				}
+			}
+		}
+	}
+	for _, h := range r.w.hosts {
+		h.eng.EachConn(func(c *engine.Conn) bool {
+			text += fmt.Sprintf("\n\tengine of %s: connection %d %v %v", h.name, c.ID(), c.Flow(), c.State())
+			return true
+		})
+		h.eng.EachHalfOpen(func(f engine.Flow, _ *tcp.HalfOpen) {
+			text += fmt.Sprintf("\n\tengine of %s: half-open %v", h.name, f)
+		})
+	}
+	r.failf("not all connections ended, though everything was repaired:%s", text)
+}

@@ -1,0 +1,120 @@
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/handfast/handfast/tcp"
+)
+
+var (
+	seeds   = flag.Int("seeds", 200, "how many worlds TestSeeds runs")
+	from    = flag.Uint64("from", 1, "the first seed")
+	verbose = flag.Bool("verbose", false, "TestVerbose writes down every event of the seed -from")
+	shard   = flag.String("shard", "0/1", "i/n: only every n-th seed, beginning with the i-th")
+)
+
+// Every world keeps the rules after each event, and every connection's end is
+// explained. One world runs on one goroutine; several run side by side.
+func TestSeeds(t *testing.T) {
+	var i, n uint64
+	if _, err := fmt.Sscanf(*shard, "%d/%d", &i, &n); err != nil || n == 0 || i >= n {
+		t.Fatalf("-shard=%s: want i/n with i < n", *shard)
+	}
+	count := uint64(*seeds)
+	if testing.Short() {
+		count = min(count, 50)
+	}
+	next := make(chan uint64)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	sum := Report{Reasons: map[tcp.Reason]int{}}
+	failed := 0
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for seed := range next {
+				r := runSafely(Generate(seed), Options{})
+				mu.Lock()
+				add(&sum, &r)
+				if r.Err != nil {
+					if failed++; failed <= 10 {
+						explainFailure(t, seed, r.Err)
+					} else if failed == 11 {
+						t.Errorf("more seeds fail")
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for s := *from + i; s < *from+count; s += n {
+		next <- s
+	}
+	close(next)
+	wg.Wait()
+	t.Logf("%d events, %d packets (%d lost), %d bytes delivered, %d connections whole, ends: %v, failed seeds: %d",
+		sum.Events, sum.Packets, sum.Drops, sum.Bytes, sum.Clean, sum.Reasons, failed)
+}
+
+func add(sum, r *Report) {
+	sum.Events += r.Events
+	sum.Packets += r.Packets
+	sum.Bytes += r.Bytes
+	sum.Drops += r.Drops
+	sum.Clean += r.Clean
+	for k, v := range r.Reasons {
+		sum.Reasons[k] += v
+	}
+}
+
+// runSafely turns a panic of the code under test into a failure of the seed.
+func runSafely(s Scenario, o Options) (r Report) {
+	defer func() {
+		if p := recover(); p != nil {
+			var b [4096]byte
+			r.Err = fmt.Errorf("panic: %v\n%s", p, b[:runtime.Stack(b[:], false)])
+		}
+	}()
+	return s.Run(o)
+}
+
+// explainFailure shrinks a failing scenario by switching classes of faults off,
+// records it, and says how to run it again.
+func explainFailure(t *testing.T, seed uint64, err error) {
+	s := shrink(Generate(seed))
+	name := filepath.Join(t.ArtifactDir(), fmt.Sprintf("seed-%d.pcapng", seed))
+	f, ferr := os.Create(name)
+	if ferr != nil {
+		t.Errorf("recording: %v", ferr)
+		return
+	}
+	small := runSafely(s, Options{Pcap: f})
+	if cerr := f.Close(); cerr != nil {
+		t.Errorf("recording: %v", cerr)
+	}
+	t.Errorf("seed %d: %v\nagain: go test ./sim -run TestSeeds -args -from=%d -seeds=1\n"+
+		"shrunk: %v\n%srecorded (the shrunk one): %s", seed, err, seed, small.Err, &s, name)
+}
+
+// shrink switches off the classes of faults, and leaves out the connections,
+// without which a scenario still fails.
+func shrink(s Scenario) Scenario {
+	for c := Class(1); c < AllFaults; c <<= 1 {
+		if try := s.Without(c); runSafely(try, Options{}).Err != nil {
+			s = try
+		}
+	}
+	for i := len(s.Conns) - 1; i >= 0 && len(s.Conns) > 1; i-- {
+		try := s
+		try.Conns = append(append([]ConnSpec{}, s.Conns[:i]...), s.Conns[i+1:]...)
+		if runSafely(try, Options{}).Err != nil {
+			s = try
+		}
+	}
+	return s
+}

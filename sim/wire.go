@@ -1,0 +1,193 @@
+package sim
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+
+	"github.com/handfast/handfast/netem"
+	"github.com/handfast/handfast/pkt"
+	"github.com/handfast/handfast/wire"
+)
+
+// Wire joins two hosts. Each direction has its own netem.Config.
+type Wire struct {
+	w     *World
+	index int
+	hosts [2]*Host
+	// places are the wire's in the hosts' ports.
+	places [2]int
+	addrs  [2]addresses
+	dirs   [2]*netem.Wire // by the side that sends
+	down   [2]bool
+	n      uint64 // packets carried
+}
+
+// addresses of one end of a wire.
+type addresses struct{ v4, v6 netip.Addr }
+
+func (a *addresses) of(v6 bool) netip.Addr {
+	if v6 {
+		return a.v6
+	}
+	return a.v4
+}
+
+// Link joins a and b: each gets one more interface. The n-th wire, from 0, has
+// 10.0.n.1 and fd00:0:0:n::1 at a's end, and 2 in place of the last 1 at b's.
+// The configurations are used as Config.ForVirtualTime says. It panics beyond
+// MaxLinks, and if a host is crashed.
+func (w *World) Link(a, b *Host, aToB, bToA netem.Config) *Wire {
+	if len(w.wires) == MaxLinks {
+		panic("sim: more than MaxLinks wires")
+	}
+	if a.eng == nil || b.eng == nil {
+		panic("sim: a wire to a crashed host")
+	}
+	l := &Wire{w: w, index: len(w.wires), hosts: [2]*Host{a, b}}
+	w.wires = append(w.wires, l)
+	for side, c := range [2]netem.Config{aToB, bToA} {
+		l.dirs[side] = netem.New(c.ForVirtualTime(), mix(w.seed)+uint64(2*l.index+side))
+		v6 := [16]byte{0: 0xfd, 7: byte(l.index), 15: byte(side + 1)}
+		l.addrs[side] = addresses{netip.AddrFrom4([4]byte{10, 0, byte(l.index), byte(side + 1)}), netip.AddrFrom16(v6)}
+		h := l.hosts[side]
+		l.places[side] = len(h.ports)
+		h.ports = append(h.ports, port{wire: l, side: side})
+		h.attach(&h.ports[len(h.ports)-1])
+	}
+	return l
+}
+
+// side returns which end h is at.
+func (l *Wire) side(h *Host) int {
+	if l.hosts[1] == h {
+		return 1
+	}
+	return 0
+}
+
+// Addr returns the address of h, which must be at one end, on this wire.
+func (l *Wire) Addr(h *Host, v6 bool) netip.Addr { return l.addrs[l.side(h)].of(v6) }
+
+// Config returns how packets fare that from sends.
+func (l *Wire) Config(from *Host) netem.Config {
+	c := l.dirs[l.side(from)].Config()
+	c.Down = false
+	return c
+}
+
+// SetConfig changes how packets fare that from sends from now on. A partition
+// stays.
+func (l *Wire) SetConfig(from *Host, c netem.Config) {
+	side := l.side(from)
+	c.Down = l.down[side]
+	l.dirs[side].SetConfig(c.ForVirtualTime())
+}
+
+// Partition cuts the wire in both directions; what was sent before still
+// arrives.
+func (l *Wire) Partition() { l.PartitionFrom(l.hosts[0]); l.PartitionFrom(l.hosts[1]) }
+
+// PartitionFrom cuts the direction in which from sends.
+func (l *Wire) PartitionFrom(from *Host) { l.cut(l.side(from), true) }
+
+// Heal ends partitions of both directions.
+func (l *Wire) Heal() { l.cut(0, false); l.cut(1, false) }
+
+func (l *Wire) cut(side int, down bool) {
+	l.down[side] = down
+	c := l.dirs[side].Config()
+	c.Down = down
+	l.dirs[side].SetConfig(c)
+}
+
+// Counters returns what happened to packets that from sent.
+func (l *Wire) Counters(from *Host) netem.Counters { return l.dirs[l.side(from)].Counters() }
+
+// send carries a packet that the host at the side sends. As a device does, it
+// copies the packet into one buffer: the sender's may change from here on.
+func (l *Wire) send(side int, p *pkt.Packet) {
+	f := l.dirs[side].Send(l.w.now, p.Len())
+	to := l.hosts[1-side]
+	iface := to.ports[l.places[1-side]].iface
+	for _, at := range f.At[:f.N] {
+		q, b := l.copy(p)
+		if f.Corrupt {
+			b[f.Bit/8] ^= 0x80 >> (f.Bit % 8)
+		}
+		if f.CE {
+			markCE(b)
+		}
+		l.w.plan(event{at: at, kind: arriveEvent, host: to, iface: iface, packet: q})
+	}
+	p.Release()
+}
+
+// copy makes what a device hands up: one chunk, whose bytes it also returns,
+// and the headers apart or not.
+func (l *Wire) copy(p *pkt.Packet) (*pkt.Packet, []byte) {
+	l.n++
+	c := l.w.pool.Chunk(p.Len())
+	b := p.AppendTo(c.Bytes()[:0])
+	q := l.w.pool.Packet()
+	head := len(p.Head)
+	if p.Segs <= 1 && mix(l.w.seed^l.n)&1 == 0 {
+		head = len(b)
+	}
+	q.SetFrame(c.Ref(b), head)
+	q.Segs, q.GSOSize, q.GSO = p.Segs, p.GSOSize, p.GSO
+	return q, b
+}
+
+// finishChecksum completes a transport checksum that was left to the device.
+func finishChecksum(p *pkt.Packet) {
+	if p.Csum != pkt.CsumPartial {
+		return
+	}
+	p.Csum = pkt.CsumUnknown
+	head := p.Head[p.CsumStart:]
+	sum := wire.Sum(head, 0)
+	n := len(head)
+	for _, r := range p.Body {
+		sum = wire.Join(sum, wire.Sum(r.B, 0), n)
+		n += len(r.B)
+	}
+	binary.BigEndian.PutUint16(head[p.CsumOffset:], wire.Finish(sum))
+}
+
+// markCE sets Congestion Experienced on a packet of an ECN-capable transport,
+// RFC 3168 §5.
+func markCE(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	switch b[0] >> 4 {
+	case 4:
+		if p, err := wire.ParseIPv4(b); err == nil && p.TOS()&3 != 0 {
+			p.SetTOS(p.TOS() | 3)
+		}
+	case 6:
+		if p, err := wire.ParseIPv6(b); err == nil && p.TrafficClass()&3 != 0 {
+			p.SetTrafficClass(p.TrafficClass() | 3)
+		}
+	}
+}
+
+// notePacket adds a packet that h sends to the digest.
+func (w *World) notePacket(h *Host, p *pkt.Packet) {
+	w.note(uint64(w.now) ^ uint64(h.index)<<56)
+	w.note(digest(p.Head))
+	w.note(digest(p.Body[0].B) ^ bits.RotateLeft64(digest(p.Body[1].B), 1) ^ uint64(len(p.Body[0].B)))
+}
+
+// digest is a quick hash of bytes.
+func digest(b []byte) uint64 {
+	h := uint64(len(b))
+	for ; len(b) >= 8; b = b[8:] {
+		h = bits.RotateLeft64(h^binary.LittleEndian.Uint64(b), 29) * 0x9e3779b97f4a7c15
+	}
+	for _, c := range b {
+		h = bits.RotateLeft64(h^uint64(c), 29) * 0x9e3779b97f4a7c15
+	}
+	return h
+}
