@@ -176,13 +176,19 @@ func (c *TCB) emitData(now mono.Time, seg *Segment, room uint32) bool {
 		return c.refuse(seg)
 	}
 	n := min(avail, usable, max(cwnd, mss), max(int(room), mss))
-	if n > 0 {
-		n = min(n, c.snd.queue.span(c.snd.NXT, n))
-	}
 	override := c.pend&pendOverride != 0
 	n, ok := c.silly(n, avail, usable, mss, fin, override)
 	if !ok {
 		return c.refuse(seg)
+	}
+	// What the rules let out is one thing, how much of it two references hold
+	// another: it must not look like a small segment to the rules.
+	if n > 0 {
+		if k := c.snd.queue.span(c.snd.NXT, n); k < n && k > mss {
+			n = k - k%mss
+		} else {
+			n = k
+		}
 	}
 	c.pend &^= pendOverride
 	if n > mss {
@@ -224,6 +230,8 @@ func (c *TCB) silly(n, avail, usable, mss int, fin, override bool) (int, bool) {
 	case override:
 	case n > mss:
 		n -= tail // the full ones go, the rest waits
+	case again > 0:
+		n = again // what is behind it waits
 	default:
 		return 0, false
 	}
