@@ -18,9 +18,10 @@
 //
 // Every octet of the stream has a value known from its number, so that content
 // is checked on both sides without being written down. After each step it is
-// also checked that the right edge of the receive window never moves left, that
-// a deadline is set whenever something waits for the peer, that a deadline lies
-// ahead, and that a call of Advance before it changes nothing. When the test
+// also checked that all is well inside (tcp.TCB.Check: among other things, a
+// deadline is set whenever something waits for the peer), that the right edge
+// of the receive window never moves left, that a deadline lies ahead, and that
+// a call of Advance before it changes nothing. When the test
 // ends, nothing may have been sent that no Want has asked for, and after an
 // Abort no chunk may be left.
 //

@@ -280,21 +280,8 @@ func (p *Conn) invariants() {
 	if d != 0 && d <= p.now {
 		p.fatalf("a deadline of %v has passed at %v", d.Sub(p.zero), p.clock())
 	}
-	if p.tcb.State() < tcp.SynSent || p.tcb.State() == tcp.TimeWait {
-		return
-	}
-	i := p.Info()
-	if d == 0 && (i.Unsent > 0 || i.Unacked > 0) {
-		p.fatalf("%d octets are unsent and %d unacknowledged, but no deadline is set", i.Unsent, i.Unacked)
-	}
-	if i.InFlight > i.Unacked {
-		p.fatalf("%d octets in flight, but %d unacknowledged", i.InFlight, i.Unacked)
-	}
-	switch p.tcb.State() {
-	case tcp.SynSent, tcp.SynReceived, tcp.FinWait1, tcp.Closing, tcp.LastAck:
-		if d == 0 {
-			p.fatalf("in %v, but no deadline is set", p.tcb.State())
-		}
+	if err := p.tcb.Check(p.now); err != nil {
+		p.fatalf("%v", err)
 	}
 }
 
