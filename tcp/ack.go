@@ -11,12 +11,12 @@ import (
 // states after it. It reports whether the segment is to be processed further.
 func (c *TCB) checkACK(now mono.Time, seg *Segment) bool {
 	switch {
-	case c.snd.MAX.Less(seg.ACK): // of something not yet sent
-		c.traceDrop(now, seg, trace.WhyAckOfUnsent)
-		c.challengeACK(now)
-		return false
-	case seg.ACK.Less(c.snd.UNA-Seq(c.snd.maxWND)) || c.ghostACK(seg): // RFC 5961 §5.2
-		c.traceDrop(now, seg, trace.WhyOldACK)
+	case !c.acceptableACK(seg):
+		why := trace.WhyOldACK
+		if c.snd.MAX.Less(seg.ACK) { // of something not yet sent
+			why = trace.WhyAckOfUnsent
+		}
+		c.traceDrop(now, seg, why)
 		c.challengeACK(now)
 		return false
 	case c.snd.UNA.Less(seg.ACK):
@@ -33,6 +33,12 @@ func (c *TCB) checkACK(now mono.Time, seg *Segment) bool {
 		c.expiries = 0 // it answers: RFC 9293 §3.8.6.1 (MUST-37)
 	}
 	return c.ourFINAcked(now)
+}
+
+// acceptableACK is the test of RFC 5961 §5.2, which is MAY-12 of RFC 9293
+// §3.10.7.4: neither of something unsent nor older than a window.
+func (c *TCB) acceptableACK(seg *Segment) bool {
+	return !c.snd.MAX.Less(seg.ACK) && !seg.ACK.Less(c.snd.UNA-Seq(c.snd.maxWND)) && !c.ghostACK(seg)
 }
 
 // ghostACK reports an ACK for something before our ISS, which was never sent

@@ -98,7 +98,7 @@ func (c *TCB) checkSequence(now mono.Time, seg *Segment) bool {
 		}
 		return true
 	}
-	if c.rcv.WND() == 0 && seg.SEQ == c.rcv.NXT && !seg.Has(wire.FlagSYN) {
+	if c.rcv.WND() == 0 && seg.SEQ == c.rcv.NXT && (rst || !seg.Has(wire.FlagSYN)) {
 		// The window is closed, but ACK, URG and RST are processed all the
 		// same (RFC 9293 §3.4, MUST-66); the text is not.
 		if rst {
@@ -115,8 +115,9 @@ func (c *TCB) checkSequence(now mono.Time, seg *Segment) bool {
 	}
 	if c.oldACK(seg, length) {
 		c.heard(now)
+		fine := c.acceptableACK(seg)
 		c.checkACK(now, seg)
-		if c.state == Closed {
+		if !fine || c.state == Closed {
 			return false
 		}
 	}
@@ -146,6 +147,9 @@ func (c *TCB) probeAnswer(now mono.Time, seg *Segment) {
 	}
 	c.heard(now)
 	if !c.checkACK(now, seg) || c.state == Closed || c.state == TimeWait {
+		if c.state == Closing || c.state == TimeWait {
+			c.challengeACK(now)
+		}
 		return
 	}
 	c.checkURG(seg)
@@ -206,7 +210,7 @@ func (c *TCB) trimToWindow(seg *Segment) {
 	if n := seg.Data.Len(); n > max(0, room) {
 		seg.Data.Truncate(max(0, room))
 		seg.Flags &^= wire.FlagFIN | wire.FlagPSH
-	} else if n == room && seg.Has(wire.FlagFIN) && n > 0 {
+	} else if n == room && seg.Has(wire.FlagFIN) {
 		seg.Flags &^= wire.FlagFIN // beyond the edge
 	}
 }

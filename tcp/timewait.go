@@ -59,18 +59,18 @@ func (r *TimeWaitRecord) Arrive(now mono.Time, cfg *Config, seg *Segment) TimeWa
 			CheckEdge(TimeWait, Closed, OnReuse)
 			return TimeWaitReuse
 		}
-		return r.throttled(now, cfg)
+		return r.Challenge(now, cfg)
 	case ts && int32(seg.Opts.TSVal-r.TSRecent) < 0: // PAWS
-		return r.throttled(now, cfg)
+		return r.Challenge(now, cfg)
 	case seg.Has(wire.FlagFIN|wire.FlagACK) && r.finAgain(seg) && r.acceptableACK(seg):
 		r.Deadline = now.Add(cfg.TimeWait)
 		return TimeWaitACK
 	case !acceptable(r.RcvNXT, r.wnd, seg.SEQ, seg.LEN()):
-		return r.throttled(now, cfg)
+		return r.Challenge(now, cfg)
 	case !seg.Has(wire.FlagACK):
 		return TimeWaitDrop
 	case seg.LEN() > 0 || !r.acceptableACK(seg):
-		return r.throttled(now, cfg)
+		return r.Challenge(now, cfg)
 	}
 	return TimeWaitDrop
 }
@@ -106,7 +106,9 @@ func (r *TimeWaitRecord) NextISS(iss Seq) Seq {
 	return iss
 }
 
-func (r *TimeWaitRecord) throttled(now mono.Time, cfg *Config) TimeWaitVerdict {
+// Challenge is the verdict for what is answered by an ACK as often as the
+// throttle of RFC 5961 §7 allows, such as a SYN that nobody listens for.
+func (r *TimeWaitRecord) Challenge(now mono.Time, cfg *Config) TimeWaitVerdict {
 	if now < r.challenge {
 		return TimeWaitDrop
 	}
