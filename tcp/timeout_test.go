@@ -115,7 +115,7 @@ func TestR9293_M20_R1AdviceR2Close(t *testing.T) {
 }
 
 // Deviation: in the Linux profile R2 counts 15 retransmissions, about 15
-// minutes, where RFC 9293 §3.9.1.1 has 5 minutes: applications rely on it.
+// minutes, where RFC 9293 §3.9.1.1 has 5 minutes, because applications rely on it.
 func TestLinuxR2(t *testing.T) {
 	p := tcptest.Established(t, tcptest.Profile(tcp.ProfileLinux), tcptest.Config(func(c *tcp.Config) { c.QuickACKs = 0 }))
 	p.Write(10)
