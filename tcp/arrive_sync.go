@@ -16,6 +16,7 @@ func (c *TCB) arriveSync(now mono.Time, seg *Segment) (reset bool) {
 	if c.simultaneousSYNACK(seg) {
 		seg.SEQ++
 		seg.Flags &^= wire.FlagSYN
+		seg.unscaled = true
 	}
 	if !c.checkSequence(now, seg) { // first
 		return false

@@ -14,6 +14,7 @@ type Segment struct {
 	ECN      uint8  // the IP header's ECN field
 	MSSCut   uint16 // Emit: Data is to be cut into pieces of this size; 0: it is one segment
 	Segs     uint16 // Arrive: how many wire segments were glued into this one; 0 and 1 mean one
+	unscaled bool   // WND came with a SYN that has been taken off: RFC 7323 §2.2
 	Opts     wire.TCPOptions
 	Data     pkt.View
 }
@@ -37,7 +38,7 @@ func (s *Segment) LEN() uint32 {
 // Reset empties the segment for reuse. The data must have been moved out.
 func (s *Segment) Reset() {
 	s.SEQ, s.ACK, s.WND, s.UP = 0, 0, 0, 0
-	s.Flags, s.ECN, s.MSSCut, s.Segs = 0, 0, 0, 0
+	s.Flags, s.ECN, s.MSSCut, s.Segs, s.unscaled = 0, 0, 0, 0, false
 	s.Opts.Reset()
 	s.Data = pkt.View{}
 }
@@ -48,7 +49,7 @@ func (s *Segment) Parse(t wire.TCP) {
 	s.SEQ, s.ACK = Seq(t.Seq()), Seq(t.Ack())
 	s.WND, s.UP = t.Window(), t.Urgent()
 	s.Flags = t.Flags()
-	s.ECN, s.MSSCut, s.Segs = 0, 0, 1
+	s.ECN, s.MSSCut, s.Segs, s.unscaled = 0, 0, 1, false
 	s.Opts.Reset()
 	if o := t.Options(); len(o) > 0 {
 		s.Opts.Parse(o, s.Flags&wire.FlagSYN != 0)

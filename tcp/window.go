@@ -49,7 +49,7 @@ func synWindow(size uint32) uint16 { return uint16(min(size, 65535)) }
 
 // sndWindow reads the window of a segment.
 func (c *TCB) sndWindow(seg *Segment) uint32 {
-	if seg.Flags&wire.FlagSYN != 0 {
+	if seg.Flags&wire.FlagSYN != 0 || seg.unscaled {
 		return uint32(seg.WND)
 	}
 	return uint32(seg.WND) << c.snd.scale
