@@ -19,29 +19,34 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, tru
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, false, true) }
 
 func (c *Conn) setDeadlines(t time.Time, read, write bool) error {
-	d := c.s.h.deadline(t)
-	return c.option(func() {
-		if read {
-			c.readBy = d
-			wakeAll(c.readers)
-		}
-		if write {
-			c.writeBy = d
-			wakeAll(c.writers)
-		}
-	})
+	s := c.s
+	d := s.h.deadline(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.gone() {
+		return &net.OpError{Op: "set", Net: "tcp", Addr: c.LocalAddr(), Err: net.ErrClosed}
+	}
+	if read {
+		c.readBy = d
+		wakeAll(c.readers)
+	}
+	if write {
+		c.writeBy = d
+		wakeAll(c.writers)
+	}
+	return nil
 }
 
 // option runs f with the lock held, unless the connection is closed.
 func (c *Conn) option(f func()) error {
 	s := c.s
 	s.mu.Lock()
-	if c.bits&(connClosed|connKernel) != 0 {
+	if c.gone() {
 		s.mu.Unlock()
 		return c.fail("set", net.ErrClosed)
 	}
 	f()
-	c.Touch()
+	c.ec.Touch()
 	s.unlock(s.h.now())
 	return nil
 }
@@ -51,30 +56,27 @@ func (c *Conn) option(f func()) error {
 // dropped and the connection reset; positive: Close waits for so many seconds
 // at most, then resets.
 func (c *Conn) SetLinger(sec int) error {
-	return c.option(func() {
-		c.bits |= connLinger
-		if sec < 0 {
-			c.bits &^= connLinger
-		}
-		c.linger = int32(max(min(sec, 1<<20), noLinger))
-	})
+	return c.option(func() { c.linger = int32(max(min(sec, maxLinger), -1)) + 1 })
 }
+
+// maxLinger bounds SetLinger, in seconds.
+const maxLinger = 1 << 20
 
 // SetNoDelay switches Nagle's algorithm off (true, the default as in package
 // net) or on.
 func (c *Conn) SetNoDelay(noDelay bool) error {
-	return c.option(func() { c.TCB.SetNoDelay(noDelay) })
+	return c.option(func() { c.ec.SetNoDelay(noDelay) })
 }
 
 // SetKeepAlive switches keepalive probes on or off.
 func (c *Conn) SetKeepAlive(keepalive bool) error {
-	return c.option(func() { c.TCB.SetKeepalive(c.s.h.now(), keepalive, 0, 0, 0) })
+	return c.option(func() { c.ec.SetKeepalive(c.s.h.now(), keepalive, 0, 0, 0) })
 }
 
 // SetKeepAlivePeriod sets the idle time before probes and the time between
 // them.
 func (c *Conn) SetKeepAlivePeriod(d time.Duration) error {
-	return c.option(func() { c.TCB.SetKeepalive(c.s.h.now(), true, d, d, 0) })
+	return c.option(func() { c.ec.SetKeepalive(c.s.h.now(), true, d, d, 0) })
 }
 
 // SetKeepAliveConfig sets all of them. Zero values are package net's defaults,
@@ -89,41 +91,47 @@ func (c *Conn) SetKeepAliveConfig(k net.KeepAliveConfig) error {
 	if k.Count == 0 {
 		k.Count = 9
 	}
-	return c.option(func() { c.TCB.SetKeepalive(c.s.h.now(), k.Enable, k.Idle, k.Interval, k.Count) })
+	return c.option(func() { c.ec.SetKeepalive(c.s.h.now(), k.Enable, k.Idle, k.Interval, k.Count) })
 }
 
 // SetUserTimeout sets how long data may stay unacknowledged before the
 // connection ends with ETIMEDOUT; 0 returns to the profile's R2. RFC 9293
 // §3.8.3.
 func (c *Conn) SetUserTimeout(d time.Duration) error {
-	return c.option(func() { c.TCB.SetUserTimeout(d) })
+	return c.option(func() { c.ec.SetUserTimeout(d) })
 }
 
 // SetTOS sets the Diffserv field of what is sent from now on.
-func (c *Conn) SetTOS(tos uint8) error { return c.option(func() { c.Conn.SetTOS(tos) }) }
+func (c *Conn) SetTOS(tos uint8) error { return c.option(func() { c.ec.SetTOS(tos) }) }
 
 // SetTTL sets the TTL or hop limit of what is sent from now on.
-func (c *Conn) SetTTL(ttl uint8) error { return c.option(func() { c.Conn.SetTTL(ttl) }) }
+func (c *Conn) SetTTL(ttl uint8) error { return c.option(func() { c.ec.SetTTL(ttl) }) }
 
 // Info returns a snapshot of the connection.
 func (c *Conn) Info() (i tcp.Info) {
 	c.s.mu.Lock()
-	c.TCB.Info(&i)
+	c.ec.Info(&i)
 	c.s.mu.Unlock()
 	return i
 }
 
 // OnReady sets a function that is called whenever Read or Write may no longer
-// block, or nil. It runs on the Host's goroutine: it must be short and must not
-// block, and may be called when nothing is ready. It is called once right away.
+// block, or nil. It runs on the Host's goroutine, with no lock held, so it may
+// call what does not block: TryRead, TryWrite, Close. It must not block and
+// must not close the Host. It may be called when nothing is ready, is called
+// once right away, and once more when the connection or the Host ends; never
+// after Close.
 func (c *Conn) OnReady(f func()) {
 	s := c.s
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.bits&connClosed != 0 {
+		return
+	}
 	c.onReady = f
 	if f != nil {
 		c.ready()
 	}
-	s.mu.Unlock()
 }
 
 // callback runs the OnReady function, on the runner.
@@ -138,7 +146,7 @@ func (c *Conn) callback() {
 }
 
 // SendUrgent sends b as urgent data: RFC 9293 §3.8.5. New programs should not
-// use it.
+// use it. It blocks as Write does.
 func (c *Conn) SendUrgent(b []byte) (int, error) {
 	s := c.s
 	s.mu.Lock()
@@ -154,7 +162,7 @@ func (c *Conn) SendUrgent(b []byte) (int, error) {
 		}
 		n := min(room, len(b)-done)
 		now := s.h.now()
-		c.Conn.SendUrgent(now, s.copied(b[done:done+n]))
+		c.ec.SendUrgent(now, s.copied(b[done:done+n]))
 		done += n
 		s.unlock(now)
 		s.mu.Lock()
@@ -167,5 +175,5 @@ func (c *Conn) SendUrgent(b []byte) (int, error) {
 func (c *Conn) Urgent() (remaining int, ok bool) {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	return c.TCB.Urgent()
+	return c.ec.Urgent()
 }

@@ -2,7 +2,6 @@ package handfast
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -91,7 +90,7 @@ func (h *Host) dialTCP(ctx context.Context, network string, local, remote netip.
 	}
 	s := &h.shard
 	s.mu.Lock()
-	if s.closed {
+	if s.closing {
 		s.mu.Unlock()
 		return fail(net.ErrClosed)
 	}
@@ -103,33 +102,40 @@ func (h *Host) dialTCP(ctx context.Context, network string, local, remote netip.
 	}
 	c := ec.Owner.(*Conn)
 	s.unlock(now)
+	if err := c.established(ctx); err != nil {
+		return fail(err)
+	}
+	return c, nil
+}
+
+// established waits until a connection is, or says why it will not be.
+func (c *Conn) established(ctx context.Context) error {
+	s := c.s
 	s.mu.Lock()
-	for c.State() == tcp.SynSent || c.State() == tcp.SynReceived {
+	for c.ec.State() == tcp.SynSent || c.ec.State() == tcp.SynReceived {
 		if err := ctx.Err(); err != nil {
-			now := h.now()
+			now := s.h.now()
 			c.bits |= connClosed
-			c.Conn.Close(now)
-			c.Abort(now)
+			c.ec.Close(now)
+			c.ec.Abort(now)
 			s.unlock(now)
-			return fail(contextError(err))
+			return contextError(err)
 		}
 		s.wait(&c.writers, 0, ctx.Done())
 	}
-	if c.State() == tcp.Closed {
-		err := errno(c.Err())
-		if c.bits&connKernel != 0 {
-			err = net.ErrClosed
-		}
-		c.bits |= connClosed
-		s.mu.Unlock()
-		if err == nil {
-			err = errors.New("closed by the peer")
-		}
-		return fail(call("connect", err))
+	// Reset after it was established: the program learns that from Read.
+	if c.ec.State() != tcp.Closed || c.ec.Err() == tcp.ReasonReset {
+		c.defaults()
+		s.unlock(s.h.now())
+		return nil
 	}
-	c.defaults()
-	s.unlock(h.now())
-	return c, nil
+	defer s.mu.Unlock()
+	err := errno(c.ec.Err())
+	if c.bits&connHostGone != 0 || err == nil {
+		err = net.ErrClosed
+	}
+	c.bits |= connClosed
+	return call("connect", err)
 }
 
 // contextError is what package net makes of a context that ended.
@@ -138,9 +144,21 @@ func contextError(err error) error {
 	case context.Canceled:
 		return errCanceled
 	case context.DeadlineExceeded:
-		return os.ErrDeadlineExceeded
+		return errTimeout
 	}
 	return err
+}
+
+// errTimeout reads as package net's, and is both errors that programs look for.
+var errTimeout error = timeoutError{}
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string   { return "i/o timeout" }
+func (timeoutError) Timeout() bool   { return true }
+func (timeoutError) Temporary() bool { return true }
+func (timeoutError) Is(e error) bool {
+	return e == context.DeadlineExceeded || e == os.ErrDeadlineExceeded
 }
 
 // errCanceled reads as package net's, and is context.Canceled to errors.Is.

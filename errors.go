@@ -64,3 +64,6 @@ func call(name string, err error) error {
 	}
 	return err
 }
+
+// errMissingAddress is a datagram without a destination; the text is net's.
+var errMissingAddress = errors.New("missing address")

@@ -39,7 +39,9 @@ type Config struct {
 	// Name is for messages and traces.
 	Name string
 	// TCP is what connections take over; nil: tcp.DefaultConfig of the Linux
-	// profile. It must not change any more.
+	// profile. It must not change any more. Its Trace, if set, is called with
+	// the Host's lock held, by whichever goroutine sends or receives: it must
+	// be quick, must not block, and must not call the Host or its connections.
 	TCP *tcp.Config
 	// Limits bounds what peers can make the Host hold.
 	Limits engine.Limits
@@ -87,10 +89,9 @@ func New(cfg Config) (*Host, error) {
 	h.shard.init(h, engine.New(engine.Config{
 		Secret: secret, TCP: cfg.TCP, Limits: cfg.Limits, Pool: cfg.Pool,
 		NewConn: func() *engine.Conn {
-			c := &Conn{}
-			c.s = &h.shard
-			c.Owner = c
-			return &c.Conn
+			c := &Conn{s: &h.shard}
+			c.ec.Owner = c
+			return &c.ec
 		},
 	}))
 	h.wg.Go(h.shard.run)
@@ -110,7 +111,7 @@ func (h *Host) Name() string { return h.cfg.Name }
 // any, those the device was set up with. Each address brings a route to its
 // prefix; the first of each family is joined by a default route if its device
 // is an IP medium with nothing else to reach by. The Host owns the device from
-// here on and closes it.
+// here on and closes it; after an error it does not.
 func (h *Host) Attach(dev link.Device, addrs ...netip.Prefix) (*Interface, error) {
 	caps := dev.Caps()
 	if caps.Medium != link.IP {
@@ -128,7 +129,26 @@ func (h *Host) Attach(dev link.Device, addrs ...netip.Prefix) (*Interface, error
 	if h.closed {
 		return nil, &net.OpError{Op: "attach", Net: "ip", Err: net.ErrClosed}
 	}
-	return h.shard.attach(dev, caps, addrs)
+	i, err := h.shard.attach(dev, caps, addrs)
+	if err != nil {
+		return nil, &net.OpError{Op: "attach", Net: "ip", Err: engineErrno(err)}
+	}
+	return i, nil
+}
+
+// Detach takes an interface away and closes its device. Its addresses and
+// routes go with it; connections over it are reset and their calls return
+// ECONNABORTED; others live on. A second Detach returns net.ErrClosed.
+func (h *Host) Detach(i *Interface) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || i.s != &h.shard {
+		return &net.OpError{Op: "detach", Net: "ip", Err: net.ErrClosed}
+	}
+	if err := h.shard.detach(i); err != nil {
+		return &net.OpError{Op: "detach", Net: "ip", Err: err}
+	}
+	return nil
 }
 
 // AddRoute adds a route by way of gateway over an interface; an invalid
@@ -149,43 +169,45 @@ func (h *Host) Stats(st *engine.Stats) {
 }
 
 // Outstanding returns how many chunks and packets of the Host's pool are handed
-// out: 0 and 0 after Close, if nobody else holds any.
+// out: 0 and 0 after Close, if nobody else holds any. A Host in this process
+// that was sent super-segments over a pipe holds references until its programs
+// have read them, and so does a WriteTo under way.
 func (h *Host) Outstanding() (chunks, packets int64) { return h.shard.e.Pool().Outstanding() }
 
-// Shutdown ends the Host in good order: listeners close, connections that
-// programs have closed deliver what is queued and their FINs, those still open
-// are closed. It returns when all are done, or with the context's error when
-// that comes first; then the rest is aborted. TIME-WAIT is not waited for.
+// Shutdown ends the Host in good order: listeners close, and so do connections
+// that are still open, whatever their linger; all deliver what is queued and
+// their FINs. It returns when all are done, or with the context's error when
+// that comes first; then the rest is reset. TIME-WAIT is not waited for. It
+// must not be called from an OnReady function.
 func (h *Host) Shutdown(ctx context.Context) error {
 	s := &h.shard
 	s.mu.Lock()
 	now := h.now()
-	s.e.EachListener(func(l *engine.Listener) { l.Owner.(*Listener).closeLocked(now) })
-	var open []*Conn
-	s.e.EachConn(func(c *engine.Conn) bool { open = append(open, c.Owner.(*Conn)); return true })
-	s.unlock(now)
-	for _, c := range open {
-		c.Close()
+	s.closeListeners(now)
+	for _, c := range s.allConns() {
+		if c.bits&connClosed == 0 {
+			c.linger = 0
+			c.closeLocked(now)
+		}
 	}
+	s.unlock(now)
 	err := s.drained(ctx)
 	return errors.Join(err, h.Close())
 }
 
 // Close ends the Host at once: connections are reset, devices closed, every
 // goroutine, timer and buffer of the Host is gone when it returns. Calls that
-// were blocked return net.ErrClosed. A second Close does nothing.
+// were blocked return net.ErrClosed. A second Close waits for the first. It
+// must not be called from an OnReady function.
 func (h *Host) Close() error {
 	h.mu.Lock()
-	if h.closed {
-		h.mu.Unlock()
-		h.wg.Wait()
-		return nil
+	var err error
+	if !h.closed {
+		h.closed = true
+		err = h.shard.close()
+		close(h.done)
 	}
-	h.closed = true
 	h.mu.Unlock()
-	err := h.shard.close()
-	close(h.done)
 	h.wg.Wait()
-	h.shard.finish()
 	return err
 }

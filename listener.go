@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/handfast/handfast/engine"
@@ -16,8 +17,11 @@ import (
 type Listener struct {
 	s       *shard
 	l       *engine.Listener
+	network string
 	waiting *waiter
 	by      mono.Time
+	onReady func()
+	due     bool // onReady is
 	closed  bool
 }
 
@@ -47,20 +51,21 @@ func (h *Host) ListenBacklog(ctx context.Context, network, address string, backl
 	s := &h.shard
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.closing {
 		return fail(net.ErrClosed)
 	}
 	el, err := s.e.Listen(h.now(), &engine.ListenConfig{Local: local, V6Only: v6only, Backlog: backlog})
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: net.TCPAddrFromAddrPort(local), Err: call("bind", engineErrno(err))}
 	}
-	l := &Listener{s: s, l: el}
+	l := &Listener{s: s, l: el, network: network}
 	el.Owner = l
 	return l, nil
 }
 
-// localAddr reads an address to listen on. An empty host is [::] of both
-// families, or 0.0.0.0 for tcp4.
+// localAddr reads an address to listen on. As in package net an empty host, or
+// an unspecified address of either family, is [::] of both families, unless the
+// network names one.
 func (h *Host) localAddr(ctx context.Context, network, address string) (a netip.AddrPort, v6only bool, err error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
@@ -81,7 +86,10 @@ func (h *Host) localAddr(ctx context.Context, network, address string) (a netip.
 	if err != nil {
 		return a, false, err
 	}
-	return netip.AddrPortFrom(addrs[0], port), family == '6' || addrs[0].Is6(), nil
+	if addrs[0].IsUnspecified() && family != '4' && family != '6' {
+		return netip.AddrPortFrom(netip.IPv6Unspecified(), port), false, nil
+	}
+	return netip.AddrPortFrom(addrs[0], port), addrs[0].Is6(), nil
 }
 
 // parsePort reads a port: a number, or one of the few names that everybody
@@ -101,26 +109,80 @@ func parsePort(network, service string) (uint16, error) {
 }
 
 // Accept waits for the next connection; it is a *Conn.
-func (l *Listener) Accept() (net.Conn, error) { return l.accept() }
+func (l *Listener) Accept() (net.Conn, error) {
+	c, err := l.accept(true)
+	if err != nil {
+		return nil, err // not a nil *Conn
+	}
+	return c, nil
+}
 
 // AcceptConn is Accept with the concrete type.
-func (l *Listener) AcceptConn() (*Conn, error) { return l.accept() }
+func (l *Listener) AcceptConn() (*Conn, error) { return l.accept(true) }
 
-func (l *Listener) accept() (*Conn, error) {
+// TryAccept is AcceptConn that does not wait: when no connection is there its
+// error is syscall.EAGAIN, not wrapped.
+func (l *Listener) TryAccept() (*Conn, error) { return l.accept(false) }
+
+// OnReady sets a function that is called whenever a connection may be there to
+// accept, or nil; Conn.OnReady says how.
+func (l *Listener) OnReady(f func()) {
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.onReady = f
+	if f != nil {
+		l.ready()
+	}
+}
+
+// ready is called with the lock held when there is something to accept.
+func (l *Listener) ready() {
+	wakeAll(l.waiting)
+	if l.onReady != nil && !l.due {
+		l.due = true
+		l.s.callbacks = append(l.s.callbacks, l)
+		l.s.poke()
+	}
+}
+
+// callback runs the OnReady function, on the runner.
+func (l *Listener) callback() {
+	l.s.mu.Lock()
+	l.due = false
+	f := l.onReady
+	l.s.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
+func (l *Listener) accept(wait bool) (*Conn, error) {
 	s := l.s
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for {
+		var err error
 		switch {
 		case l.closed:
-			return nil, l.fail(net.ErrClosed)
-		case l.by != 0 && l.by <= s.h.now():
-			return nil, l.fail(os.ErrDeadlineExceeded)
+			err = l.fail("accept", net.ErrClosed)
+		case s.late(l.by):
+			err = l.fail("accept", os.ErrDeadlineExceeded)
+		}
+		if err != nil {
+			s.mu.Unlock()
+			return nil, err
 		}
 		if ec := l.l.Accept(); ec != nil {
 			c := ec.Owner.(*Conn)
 			c.defaults()
+			s.unlock(s.h.now())
 			return c, nil
+		}
+		if !wait {
+			s.mu.Unlock()
+			return nil, syscall.EAGAIN
 		}
 		s.wait(&l.waiting, l.by, nil)
 	}
@@ -128,19 +190,18 @@ func (l *Listener) accept() (*Conn, error) {
 
 // defaults are package net's for new connections.
 func (c *Conn) defaults() {
-	c.linger = noLinger
-	c.TCB.SetNoDelay(true)
+	c.ec.SetNoDelay(true)
 	if k := c.s.h.cfg.KeepAlive; k >= 0 {
 		if k == 0 {
 			k = defaultKeepAlive
 		}
-		c.TCB.SetKeepalive(c.s.h.now(), true, k, k, 9)
+		c.ec.SetKeepalive(c.s.h.now(), true, k, k, 9)
 	}
-	c.Touch()
+	c.ec.Touch()
 }
 
-func (l *Listener) fail(err error) error {
-	return &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: err}
+func (l *Listener) fail(op string, err error) error {
+	return &net.OpError{Op: op, Net: l.network, Addr: l.Addr(), Err: err}
 }
 
 // Addr returns where it listens, a *net.TCPAddr.
@@ -150,6 +211,9 @@ func (l *Listener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.l.Addr()) 
 func (l *Listener) SetDeadline(t time.Time) error {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
+	if l.closed {
+		return l.fail("set", net.ErrClosed)
+	}
 	l.by = l.s.h.deadline(t)
 	wakeAll(l.waiting)
 	return nil
@@ -170,9 +234,10 @@ func (l *Listener) Close() error {
 	s.mu.Lock()
 	if l.closed {
 		s.mu.Unlock()
-		return &net.OpError{Op: "close", Net: "tcp", Addr: l.Addr(), Err: net.ErrClosed}
+		return l.fail("close", net.ErrClosed)
 	}
 	now := s.h.now()
+	l.onReady = nil
 	l.closeLocked(now)
 	s.unlock(now)
 	return nil
@@ -181,5 +246,5 @@ func (l *Listener) Close() error {
 func (l *Listener) closeLocked(now mono.Time) {
 	l.closed = true
 	l.l.Close(now)
-	wakeAll(l.waiting)
+	l.ready()
 }

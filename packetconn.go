@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/handfast/handfast/engine"
@@ -21,6 +22,8 @@ type PacketConn struct {
 	waiting *waiter
 	readBy  mono.Time
 	writeBy mono.Time
+	onReady func()
+	due     bool // onReady is
 	closed  bool
 }
 
@@ -58,7 +61,7 @@ func (h *Host) openUDP(network string, uc *engine.UDPConfig) (*PacketConn, error
 	s := &h.shard
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.closing {
 		return nil, engine.ErrClosed
 	}
 	u, err := s.e.OpenUDP(h.now(), uc)
@@ -91,8 +94,8 @@ func (p *PacketConn) fail(op string, to netip.AddrPort, err error) error {
 	return e
 }
 
-// receive waits for a datagram.
-func (p *PacketConn) receive() (engine.Datagram, error) {
+// receive takes the next datagram, having waited for it if it should.
+func (p *PacketConn) receive(wait bool) (engine.Datagram, error) {
 	s := p.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,22 +103,80 @@ func (p *PacketConn) receive() (engine.Datagram, error) {
 		switch {
 		case p.closed:
 			return engine.Datagram{}, p.fail("read", netip.AddrPort{}, net.ErrClosed)
-		case p.readBy != 0 && p.readBy <= s.h.now():
+		case s.late(p.readBy):
 			return engine.Datagram{}, p.fail("read", netip.AddrPort{}, os.ErrDeadlineExceeded)
+		}
+		if err := p.u.Err(); err != nil {
+			return engine.Datagram{}, p.fail("read", netip.AddrPort{}, call(p.readCall(), engineErrno(err)))
 		}
 		if g, ok := p.u.Recv(); ok {
 			return g, nil
 		}
-		if err := p.u.Err(); err != nil {
-			return engine.Datagram{}, p.fail("read", netip.AddrPort{}, call("read", engineErrno(err)))
+		if !wait {
+			return engine.Datagram{}, syscall.EAGAIN
 		}
 		s.wait(&p.waiting, p.readBy, nil)
 	}
 }
 
-// ReadFromUDPAddrPort reads a datagram; what does not fit into b is dropped.
+// readCall is the name of the system call that package net would have made.
+func (p *PacketConn) readCall() string {
+	if p.u.RemoteAddr().IsValid() {
+		return "read"
+	}
+	return "recvfrom"
+}
+
+// OnReady sets a function that is called whenever a datagram or an error may
+// be there to read, or nil; Conn.OnReady says how.
+func (p *PacketConn) OnReady(f func()) {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.onReady = f
+	if f != nil {
+		p.ready()
+	}
+}
+
+// ready is called with the lock held when there is something to read.
+func (p *PacketConn) ready() {
+	wakeAll(p.waiting)
+	if p.onReady != nil && !p.due {
+		p.due = true
+		p.s.callbacks = append(p.s.callbacks, p)
+		p.s.poke()
+	}
+}
+
+// callback runs the OnReady function, on the runner.
+func (p *PacketConn) callback() {
+	p.s.mu.Lock()
+	p.due = false
+	f := p.onReady
+	p.s.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
+// TryReadFrom is ReadFromUDPAddrPort that does not wait: when there is nothing
+// to read its error is syscall.EAGAIN, not wrapped.
+func (p *PacketConn) TryReadFrom(b []byte) (n int, from netip.AddrPort, err error) {
+	return p.read(b, false)
+}
+
+// ReadFromUDPAddrPort reads a datagram, as soon as there is one; what does not
+// fit into b is dropped. On a connected socket ECONNREFUSED tells, once, that
+// nobody listens at the other end (RFC 1122 §4.1.3.3).
 func (p *PacketConn) ReadFromUDPAddrPort(b []byte) (n int, from netip.AddrPort, err error) {
-	g, err := p.receive()
+	return p.read(b, true)
+}
+
+func (p *PacketConn) read(b []byte, wait bool) (n int, from netip.AddrPort, err error) {
+	g, err := p.receive(wait)
 	if err != nil {
 		return 0, from, err
 	}
@@ -155,26 +216,58 @@ func (p *PacketConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// WriteToUDPAddrPort sends a datagram. It does not block: what the path cannot
-// take is lost, as datagrams are.
+// WriteToUDPAddrPort sends a datagram; to must be unset on a connected socket.
+// It waits only while a device is busy with what was sent before. What the path
+// cannot take is lost, as datagrams are.
 func (p *PacketConn) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	if to.IsValid() {
+		to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	}
 	s := p.s
 	s.mu.Lock()
-	now := s.h.now()
-	switch {
-	case p.closed:
+	if err := p.waitSend(to); err != nil {
 		s.mu.Unlock()
-		return 0, p.fail("write", to, net.ErrClosed)
-	case p.writeBy != 0 && p.writeBy <= now:
-		s.mu.Unlock()
-		return 0, p.fail("write", to, os.ErrDeadlineExceeded)
+		return 0, p.fail("write", to, err)
 	}
+	now := s.h.now()
 	err := p.u.Send(now, to, b)
 	s.unlock(now)
 	if err != nil {
-		return 0, p.fail("write", to, call("sendto", engineErrno(err)))
+		return 0, p.fail("write", to, call(p.sendCall(), engineErrno(err)))
 	}
 	return len(b), nil
+}
+
+// waitSend says why a datagram cannot be sent, or waits until it can be.
+func (p *PacketConn) waitSend(to netip.AddrPort) error {
+	for {
+		connected := p.u.RemoteAddr().IsValid()
+		switch {
+		case p.closed:
+			return net.ErrClosed
+		case p.s.late(p.writeBy):
+			return os.ErrDeadlineExceeded
+		case connected && to.IsValid():
+			return net.ErrWriteToConnected
+		case !connected && !to.IsValid():
+			return errMissingAddress
+		}
+		if err := p.u.Err(); err != nil {
+			return call(p.sendCall(), engineErrno(err))
+		}
+		if !p.s.held.Load() {
+			return nil
+		}
+		p.s.wait(&p.s.senders, p.writeBy, nil)
+	}
+}
+
+// sendCall is the name of the system call that package net would have made.
+func (p *PacketConn) sendCall() string {
+	if p.u.RemoteAddr().IsValid() {
+		return "write"
+	}
+	return "sendto"
 }
 
 // WriteMsgUDPAddrPort is WriteToUDPAddrPort with the signature of
@@ -184,14 +277,16 @@ func (p *PacketConn) WriteMsgUDPAddrPort(b, oob []byte, to netip.AddrPort) (n, o
 	return n, 0, err
 }
 
-// WriteTo implements net.PacketConn.
+// WriteTo implements net.PacketConn. The address must be a *net.UDPAddr.
 func (p *PacketConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	a, ok := to.(*net.UDPAddr)
-	if !ok || a == nil {
-		return 0, p.fail("write", netip.AddrPort{}, &net.AddrError{Err: "not a *net.UDPAddr", Addr: to.String()})
+	switch {
+	case !ok && to != nil:
+		return 0, &net.OpError{Op: "write", Net: p.network, Source: p.LocalAddr(), Addr: to, Err: syscall.EINVAL}
+	case a == nil:
+		return 0, p.fail("write", netip.AddrPort{}, errMissingAddress)
 	}
-	ap := a.AddrPort()
-	return p.WriteToUDPAddrPort(b, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()))
+	return p.WriteToUDPAddrPort(b, a.AddrPort())
 }
 
 // Write implements net.Conn for a connected socket.
@@ -213,7 +308,7 @@ func (p *PacketConn) setDeadlines(t time.Time, read, write bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.closed {
-		return p.fail("set", netip.AddrPort{}, net.ErrClosed)
+		return &net.OpError{Op: "set", Net: p.network, Addr: p.LocalAddr(), Err: net.ErrClosed}
 	}
 	d := s.h.deadline(t)
 	if read {
@@ -222,6 +317,7 @@ func (p *PacketConn) setDeadlines(t time.Time, read, write bool) error {
 	}
 	if write {
 		p.writeBy = d
+		wakeAll(s.senders)
 	}
 	return nil
 }
@@ -240,6 +336,7 @@ func (p *PacketConn) Close() error {
 	if p.closed {
 		return p.fail("close", netip.AddrPort{}, net.ErrClosed)
 	}
+	p.onReady = nil
 	p.closeLocked()
 	return nil
 }
@@ -247,5 +344,6 @@ func (p *PacketConn) Close() error {
 func (p *PacketConn) closeLocked() {
 	p.closed = true
 	p.u.Close()
-	wakeAll(p.waiting)
+	wakeAll(p.s.senders)
+	p.ready()
 }

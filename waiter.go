@@ -1,6 +1,7 @@
 package handfast
 
 import (
+	"math"
 	"time"
 
 	"github.com/handfast/handfast/mono"
@@ -18,6 +19,30 @@ type waiter struct {
 // maxWaiters is how many spare waiters a shard keeps.
 const maxWaiters = 64
 
+// waiterList is the spare waiters of a shard. They are not shared between
+// Hosts: a channel made in a synctest bubble must not leave it.
+type waiterList struct {
+	first *waiter
+	n     int
+}
+
+func (l *waiterList) get() *waiter {
+	w := l.first
+	if w == nil {
+		return &waiter{ch: make(chan struct{}, 1)}
+	}
+	l.first, w.next = w.next, nil
+	l.n--
+	return w
+}
+
+func (l *waiterList) put(w *waiter) {
+	if l.n < maxWaiters {
+		w.next, l.first = l.first, w
+		l.n++
+	}
+}
+
 // wakeAll wakes everyone in a list. They take themselves out of it.
 func wakeAll(list *waiter) {
 	for w := list; w != nil; w = w.next {
@@ -32,13 +57,7 @@ func wakeAll(list *waiter) {
 // the channel done is closed. The shard's lock is held before and after, and
 // released meanwhile. Whoever returns looks again at what he waited for.
 func (s *shard) wait(list **waiter, deadline mono.Time, done <-chan struct{}) {
-	w := s.waiters
-	if w != nil {
-		s.waiters = w.next
-		s.spare--
-	} else {
-		w = &waiter{ch: make(chan struct{}, 1)}
-	}
+	w := s.waiters.get()
 	w.next = *list
 	*list = w
 	s.mu.Unlock()
@@ -54,11 +73,7 @@ func (s *shard) wait(list **waiter, deadline mono.Time, done <-chan struct{}) {
 	case <-w.ch:
 	default:
 	}
-	if s.spare < maxWaiters {
-		w.next = s.waiters
-		s.waiters = w
-		s.spare++
-	}
+	s.waiters.put(w)
 }
 
 // park waits without the lock.
@@ -88,11 +103,13 @@ func (w *waiter) park(h *Host, deadline mono.Time, done <-chan struct{}) {
 	w.timer.Stop()
 }
 
-// deadline converts a time of package net's deadlines: zero is none, and one
-// that has passed is the first instant of all.
+// deadline converts a time of package net's deadlines: zero is none, one that
+// has passed is the first instant of all, and one beyond what can be counted is
+// the last.
 func (h *Host) deadline(t time.Time) mono.Time {
 	if t.IsZero() {
 		return 0
 	}
-	return max(1, mono.Start.Add(t.Sub(h.base)))
+	d := min(t.Sub(h.base), math.MaxInt64-time.Duration(mono.Start))
+	return max(1, mono.Start.Add(d))
 }
