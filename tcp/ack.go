@@ -119,15 +119,32 @@ func (c *TCB) updateWindow(now mono.Time, seg *Segment) {
 	c.snd.WL1, c.snd.WL2 = seg.SEQ, seg.ACK
 	c.snd.maxWND = max(c.snd.maxWND, c.snd.WND)
 	if opened && c.snd.WND > 0 {
-		c.backoff = 0 // it was that of probes
+		c.windowOpened(now)
 	}
 	if c.has(fPersist) && c.snd.WND > 0 {
 		c.stopPersist()
 	}
 }
 
+// windowOpened ends what a closed window had brought about, RFC 9293 §3.8.6:
+// the back-off was that of probes, what was sent as a probe found no room, and
+// R2 does not count the time (SHLD-17).
+func (c *TCB) windowOpened(now mono.Time) {
+	if c.backoff > 0 {
+		c.snd.NXT = c.snd.UNA
+	}
+	c.backoff = 0
+	if c.progress != 0 {
+		c.progress = now
+	}
+	if d := now.Add(c.RTO); c.deadlines[dRetransmit] > d {
+		c.deadlines[dRetransmit] = d
+	}
+}
+
 // isDuplicate is the definition of RFC 5681 §2, before the window is updated.
+// Into a closed window only probes go, and their answers all look like that.
 func (c *TCB) isDuplicate(seg *Segment) bool {
-	return c.snd.UNA.Less(c.snd.MAX) && seg.Data.Len() == 0 &&
+	return c.snd.UNA.Less(c.snd.MAX) && c.snd.WND > 0 && seg.Data.Len() == 0 &&
 		seg.Flags&(wire.FlagSYN|wire.FlagFIN) == 0 && c.sndWindow(seg) == c.snd.WND && seg.SEQ == c.rcv.NXT
 }
