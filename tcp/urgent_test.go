@@ -109,3 +109,52 @@ func TestR9293_M33_UrgentRemaining(t *testing.T) {
 	p.Advance("200ms")
 	p.Drop()
 }
+
+// The urgent pointer points at the octet after the urgent data. RFC 9293 §3.8.5.
+//
+// Linux reads it so only with tcp_stdurg; there is no switch here.
+func TestR9293_M62_UrgentPointerMeaning(t *testing.T) {
+	p := tcptest.Established(t)
+	p.WriteUrgent(1)
+	p.Want("> P.U 1:2(1) ack 1 urg 1")
+	p.Recv("< P.U 1:2(1) ack 2 urg 1")
+	wantUrgent(t, p, 1)
+	p.Read(1)
+	wantUrgent(t, p, 0)
+	p.Recv("< .U 2:2(0) ack 2 urg 0") // nothing is before it
+	wantUrgent(t, p, 0)
+	p.Advance("200ms")
+	p.Drop()
+}
+
+// RST and URG are processed even when the receive window is zero. RFC 9293 §3.4.
+func TestR9293_M66_RstUrgZeroWindow(t *testing.T) {
+	full := func() *tcptest.Conn {
+		p := tcptest.Established(t, tcptest.ReceiveBuffer(1000), tcptest.NoSACK)
+		p.Recv("< P. 1:1001(1000) ack 1")
+		p.Advance("200ms")
+		p.Want("> . 1:1(0) ack 1001 win 0")
+		p.TCB().TakeEvents()
+		return p
+	}
+	for _, in := range []string{"< .U 1001:1001(0) ack 1 urg 10", "< P.U 1001:1011(10) ack 1 urg 10"} {
+		p := full()
+		p.Recv(in)
+		p.Drop()
+		if p.TCB().TakeEvents()&tcp.EventUrgent == 0 {
+			t.Errorf("%s: nobody was told", in)
+		}
+		wantUrgent(t, p, 1010)
+	}
+	for _, in := range []string{"< R 1001:1001(0)", "< R. 1001:1001(0) ack 1", "< R. 1001:1011(10) ack 1"} {
+		p := full()
+		p.Recv(in)
+		p.WantErr(tcp.ReasonReset)
+	}
+	for _, in := range []string{"< R 1002:1002(0)", "< R 1000:1000(0)"} {
+		p := full()
+		p.Recv(in)
+		p.WantState(tcp.Established)
+		p.WantNothing("outside of a window of zero")
+	}
+}
