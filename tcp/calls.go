@@ -46,8 +46,18 @@ func (c *TCB) init(now mono.Time, cfg *Config, p *Params) {
 	c.lastRcv = now
 }
 
-// windowScale is the shift to announce.
-func (cfg *Config) windowScale() uint8 { return min(cfg.WindowScale, maxWindowScale) }
+// windowScale is the shift to announce: the one configured, but none that is too
+// coarse for the buffer. A window below one unit would be none at all, for ever.
+func (cfg *Config) windowScale() uint8 {
+	s := min(cfg.WindowScale, maxWindowScale)
+	for s > 0 && cfg.ReceiveBuffer>>s < minWindowUnits {
+		s--
+	}
+	return s
+}
+
+// minWindowUnits is how finely the window field must divide the buffer.
+const minWindowUnits = 256
 
 // Accept makes the TCB an ESTABLISHED connection out of a half-open record
 // whose SYN-ACK was acknowledged (RFC 9293 §3.10.7.4, fifth step in

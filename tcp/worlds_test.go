@@ -21,3 +21,16 @@ func TestSimultaneousSYNACKWindowIsNotScaled(t *testing.T) {
 		t.Errorf("the window is %d, offered were 700<<7", w)
 	}
 }
+
+// A shift that is too coarse for the buffer is not announced: the window could
+// only be none or far too much.
+func TestWindowScaleFitsBuffer(t *testing.T) {
+	for _, c := range []struct {
+		buffer uint32
+		shift  string
+	}{{2 << 20, "13"}, {142494, "9"}, {4096, "4"}, {255, "0"}, {1, "0"}} {
+		p := tcptest.Closed(t, tcptest.Wscale(13), tcptest.ReceiveBuffer(c.buffer))
+		p.Open()
+		p.Want("> S 0:0(0) <mss 1000,nop,nop,sackOK,nop,wscale " + c.shift + ">")
+	}
+}
