@@ -103,6 +103,7 @@ const (
 	fSYNLost                 // a SYN was retransmitted
 	fSYNUnacked              // our SYN is outstanding or not sent yet
 	fPartialACK              // a partial ACK was seen in this recovery
+	fNoReports               // soft errors are not reported
 )
 
 // TCB is a transmission control block, RFC 9293 §3.3.1: one connection. The
@@ -216,10 +217,34 @@ func (c *TCB) Err() Reason { return c.err }
 
 // SoftErr returns the last trouble that did not end the connection, and
 // forgets it. RFC 9293 §3.9.1.8.
-func (c *TCB) SoftErr() Reason { r := c.soft; c.soft = ReasonNone; return r }
+func (c *TCB) SoftErr() Reason {
+	r := c.soft
+	c.soft = ReasonNone
+	if c.has(fNoReports) {
+		return ReasonNone
+	}
+	return r
+}
+
+// SetErrorReports says whether trouble that does not end the connection is
+// reported, by EventSoftError and SoftErr; it is unless switched off. RFC 9293
+// §3.9.1.8 (SHLD-20).
+func (c *TCB) SetErrorReports(on bool) {
+	c.flags &^= fNoReports
+	if !on {
+		c.flags |= fNoReports
+	}
+}
 
 // TakeEvents returns what happened since the last call, and forgets it.
-func (c *TCB) TakeEvents() Events { e := c.events; c.events = 0; return e }
+func (c *TCB) TakeEvents() Events {
+	e := c.events
+	c.events = 0
+	if c.has(fNoReports) {
+		e &^= EventSoftError
+	}
+	return e
+}
 
 // Deadline returns when Advance must be called next, exactly; 0 if nothing
 // waits for the clock.
