@@ -27,6 +27,7 @@ type Conn struct {
 	status  uint8
 	tos     uint8
 	ttl     uint8
+	rcvTOS  uint8
 
 	// Owner is for whoever made the Conn: what it belongs to.
 	Owner any
@@ -339,8 +340,14 @@ func (c *Conn) Abort(now mono.Time) { c.TCB.Abort(now); c.e.touch(c) }
 func (c *Conn) SendUrgent(now mono.Time, r pkt.Ref) { c.TCB.SendUrgent(now, r); c.e.touch(c) }
 
 // SetTOS sets the Diffserv field of what is sent from now on; the ECN bits are
-// ignored. RFC 9293 §3.9.1.9.
+// ignored. A program should not change it in the middle of a connection
+// without need: segments of different classes overtake each other. RFC 9293
+// §3.9.1.9.
 func (c *Conn) SetTOS(tos uint8) { c.tos = tos &^ 3 }
+
+// ReceivedTOS returns the Diffserv field of the last segment that arrived, with
+// its ECN bits. RFC 9293 §3.9.1.9 (MAY-9).
+func (c *Conn) ReceivedTOS() uint8 { return c.rcvTOS }
 
 // SetTTL sets the TTL or hop limit of what is sent from now on; 0 is the
 // default. RFC 9293 §3.9.2.

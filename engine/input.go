@@ -135,6 +135,7 @@ func (e *Engine) inputTCP(now mono.Time, p *pkt.Packet, d *ip.Datagram) {
 
 func (e *Engine) demux(now mono.Time, f *Flow, hash uint32, iface *Interface) {
 	if c := e.conns.lookup(hash, f); c != nil {
+		c.rcvTOS = e.dgram.TOS
 		if c.Arrive(now, &e.seg) {
 			e.reset(now, f, iface)
 		}

@@ -210,26 +210,27 @@ func (e *Engine) inputListen(now mono.Time, l *Listener, f *Flow, hash uint32, i
 }
 
 // newHalfOpen makes a record for a SYN and sends the SYN-ACK. old is the
-// TIME-WAIT record that the SYN ends, if any.
-func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, iface *Interface, old *tcp.TimeWaitRecord) {
+// TIME-WAIT record that the SYN is to end, if any. It reports false when there
+// is no room.
+func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, iface *Interface, old *tcp.TimeWaitRecord) bool {
 	switch {
 	case l.full():
 		e.stats.Count[ListenOverflow]++
-		return
+		return false
 	case l.half >= e.limits.HalfOpenPerListener:
 		e.stats.Count[ListenHalfOpenOverflow]++
-		return
+		return false
 	case e.conns.len() >= e.limits.Connections:
 		e.stats.Count[ConnectionsOverflow]++
-		return
+		return false
 	case e.perPeer[f.Remote] >= e.limits.ConnectionsPerPeer:
 		e.stats.Count[PeerOverflow]++
-		return
+		return false
 	}
 	i := e.half.alloc()
 	if i == 0 {
 		e.stats.Count[HalfOpenOverflow]++
-		return
+		return false
 	}
 	h := e.half.at(i)
 	p := e.params(now, f, iface)
@@ -245,6 +246,7 @@ func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, i
 	e.traceRecord(now, trace.SegmentIn, trace.WhyNone, p.ID, tcp.Listen, &e.seg, 0)
 	e.traceChange(now, p.ID, tcp.Listen, tcp.SynReceived, tcp.OnSYN, trace.WhyNone)
 	e.sendSYNACK(now, h, trace.WhyHandshake)
+	return true
 }
 
 func (e *Engine) sendSYNACK(now mono.Time, h *halfOpen, why trace.Why) {
@@ -305,7 +307,7 @@ func (e *Engine) establish(now mono.Time, i uint32) {
 	}
 	c := e.newConn()
 	c.id = h.rec.ID
-	c.flow, c.hash, c.iface = h.flow, h.hash, h.iface
+	c.flow, c.hash, c.iface, c.rcvTOS = h.flow, h.hash, h.iface, e.dgram.TOS
 	c.TCB.Accept(now, e.tcp, &h.rec)
 	e.dropHalfOpen(i)
 	c.TCB.Arrive(now, &e.seg)

@@ -9,7 +9,6 @@ type Counter uint8
 const (
 	InPackets Counter = iota
 	OutPackets
-	NotForUs
 	NoInterface
 	NoRoute
 	TCPShort
@@ -52,7 +51,6 @@ const (
 	ICMPErrorsLimited
 	ICMPUnknown
 	ICMPSourceQuench
-	ReassemblyFailed
 	NumCounters
 )
 
@@ -60,7 +58,6 @@ const (
 var counterTable = [NumCounters]struct{ name, help string }{
 	InPackets:              {"in_packets", "packets that were handed in; a super-segment is one"},
 	OutPackets:             {"out_packets", "packets that were handed out; a super-segment is one"},
-	NotForUs:               {"not_for_us", "dropped: the destination is none of our addresses (RFC 1122 §3.2.1.3)"},
 	NoInterface:            {"no_interface", "dropped: came by an interface that is not there"},
 	NoRoute:                {"no_route", "not sent: no route to the destination"},
 	TCPShort:               {"tcp_short", "dropped: TCP header is cut off or its length lies"},
@@ -103,7 +100,6 @@ var counterTable = [NumCounters]struct{ name, help string }{
 	ICMPErrorsLimited:      {"icmp_errors_limited", "ICMP errors not sent because too many were due"},
 	ICMPUnknown:            {"icmp_unknown", "ICMP messages of no use to a host"},
 	ICMPSourceQuench:       {"icmp_source_quench", "Source Quench, silently discarded (RFC 9293 §3.9.2.2)"},
-	ReassemblyFailed:       {"reassembly_failed", "fragments dropped by reassembly"},
 }
 
 // String returns the counter's name.

@@ -72,11 +72,13 @@ func (e *Engine) inputTimeWait(now mono.Time, i uint32, f *Flow, hash uint32, if
 			e.twQueue.pushBack(&e.tw, i)
 		}
 	case tcp.TimeWaitReuse:
-		old := t.rec
-		e.traceChange(now, t.id, tcp.TimeWait, tcp.Closed, tcp.OnReuse, trace.WhyNone)
+		id := t.id
+		if !e.newHalfOpen(now, l, f, hash, iface, &t.rec) {
+			return // the old incarnation goes on waiting
+		}
+		e.traceChange(now, id, tcp.TimeWait, tcp.Closed, tcp.OnReuse, trace.WhyNone)
 		e.dropTimeWait(i)
 		e.stats.Count[TimeWaitReused]++
-		e.newHalfOpen(now, l, f, hash, iface, &old)
 	}
 }
 
