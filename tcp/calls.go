@@ -304,6 +304,9 @@ func (c *TCB) Urgent() (remaining int, ok bool) {
 		return 0, false
 	}
 	next := c.rcv.NXT.Add(-int(c.rcv.queue.n))
+	if c.has(fFINReceived) {
+		next-- // the FIN is no byte of the stream
+	}
 	if n := c.rcv.UP.Sub(next); n > 0 {
 		return n, true
 	}

@@ -34,3 +34,18 @@ func TestWindowScaleFitsBuffer(t *testing.T) {
 		p.Want("> S 0:0(0) <mss 1000,nop,nop,sackOK,nop,wscale " + c.shift + ">")
 	}
 }
+
+// Urgent data that arrives together with the FIN is still urgent. RFC 9293
+// §3.8.5.
+func TestUrgentWithFIN(t *testing.T) {
+	p := tcptest.Established(t)
+	p.Recv("< FP.U 1:2(1) ack 1 urg 1")
+	if n, ok := p.TCB().Urgent(); n != 1 || !ok {
+		t.Errorf("%d bytes of urgent data (%t), 1 arrived", n, ok)
+	}
+	p.Read(1)
+	if n, ok := p.TCB().Urgent(); ok {
+		t.Errorf("%d bytes of urgent data after all was read", n)
+	}
+	p.Drop()
+}
