@@ -219,7 +219,7 @@ func (c *TCB) trimToWindow(seg *Segment) {
 // checkReset is the second step: RFC 9293 with RFC 5961 §3.
 //
 // Deviation: in CLOSING and LAST-ACK, too, the program is told of the reset,
-// where RFC 9293 closes in silence: what it wrote may never have arrived.
+// where RFC 9293 closes in silence, because what it wrote may never have arrived.
 func (c *TCB) checkReset(now mono.Time, seg *Segment) {
 	if seg.SEQ != c.rcv.NXT {
 		if seg.SEQ.In(c.rcv.NXT, c.rcv.WND()) {
