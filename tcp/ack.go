@@ -110,8 +110,13 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 
 // updateWindow follows RFC 9293 §3.10.7.4: only a segment that is newer than
 // the last one used may change SND.WND.
+//
+// Deviation: one that acknowledges more than any before is newer, also when its
+// SEQ is lower: a retransmission, a probe. The RFC would keep SND.WND, which
+// counts from SND.UNA, and so believe in a window that nobody offered. Linux
+// does as we do.
 func (c *TCB) updateWindow(now mono.Time, seg *Segment) {
-	if !c.snd.WL1.Less(seg.SEQ) && !(c.snd.WL1 == seg.SEQ && c.snd.WL2.LessEq(seg.ACK)) {
+	if !c.snd.WL2.Less(seg.ACK) && !c.snd.WL1.Less(seg.SEQ) && !(c.snd.WL1 == seg.SEQ && c.snd.WL2 == seg.ACK) {
 		return
 	}
 	opened := c.snd.WND == 0

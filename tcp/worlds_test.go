@@ -49,3 +49,17 @@ func TestUrgentWithFIN(t *testing.T) {
 	}
 	p.Drop()
 }
+
+// An ACK that moves SND.UNA brings its window along, even if its SEQ is older
+// than the last one: else the old window, counted from the new SND.UNA, would
+// reach beyond what the peer offered. RFC 9293 §3.10.7.4.
+func TestNewACKWithOldSEQUpdatesWindow(t *testing.T) {
+	p := tcptest.Established(t, tcptest.NoSACK)
+	p.Write(3000)
+	p.Want("> P. 1:3001(3000) ack 1 cut 1000")
+	p.Recv("< . 0:0(0) ack 3001 win 100") // a zero-window probe
+	if w := p.Info().SendWindow; w != 100 {
+		t.Errorf("the window is %d, offered were 100", w)
+	}
+	p.Drop()
+}
