@@ -116,7 +116,7 @@ func (e *end) readSome() {
 		if e.take(most) == 0 {
 			break
 		}
-		if r.Gap > 0 {
+		if r.Gap > 0 && !e.run.repaired {
 			e.pause(&e.reading, r.Gap)
 			return
 		}

@@ -13,7 +13,7 @@ func (r *run) report() Report {
 	rep := Report{Reasons: map[tcp.Reason]int{}}
 	for _, h := range w.hosts {
 		c := r.wire.Counters(h)
-		rep.Drops += c.Drops() + c.Corrupted
+		rep.Drops += c.Drops() + c.Corrupted + h.lost
 	}
 	for _, c := range r.conns {
 		for _, e := range c {
@@ -57,7 +57,7 @@ func (r *run) explain(e *end, drops uint64) error {
 	case tcp.ReasonAborted, tcp.ReasonClosed:
 		ok = e.early
 	case tcp.ReasonReset:
-		ok = p.early || p.crashed || p.err != tcp.ReasonNone || !p.ended && p.conn == nil || drops > 0
+		ok = p.early || p.crashed || p.err != tcp.ReasonNone || !p.ended && p.conn == nil || drops > 0 || r.lingered(p)
 	case tcp.ReasonRefused:
 		ok = p.crashed || p.missed || p.early || p.err != tcp.ReasonNone || drops > 0
 	case tcp.ReasonTimeout, tcp.ReasonKeepalive:
@@ -72,4 +72,10 @@ func (r *run) explain(e *end, drops uint64) error {
 			e, e.err, drops, e.peer, e.peer.ended, e.peer.err)
 	}
 	return nil
+}
+
+// lingered reports that e closed, read all, and was bound not to wait for ever
+// for the peer's FIN.
+func (r *run) lingered(e *end) bool {
+	return e.closed && e.read == e.peer.wrote && r.cfgs[e.host].FinWait2 > 0
 }

@@ -36,6 +36,7 @@ type Host struct {
 	cfg   HostConfig
 	index int
 	life  uint64 // how often it was started
+	lost  uint64 // packets that arrived while it was crashed
 	pool  pkt.Pool
 	eng   *engine.Engine // nil while crashed
 	ports []port
@@ -155,6 +156,7 @@ func (h *Host) arrive(iface int, p *pkt.Packet) {
 	}
 	w.capture.packet(h, w.now, false, p)
 	if h.eng == nil {
+		h.lost++
 		p.Release()
 		return
 	}

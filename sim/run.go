@@ -46,6 +46,9 @@ type run struct {
 	start mono.Time
 	conns [][2]*end
 	cfgs  [2]*tcp.Config
+	// repaired is set when nothing goes wrong any more, and programs do not
+	// dawdle.
+	repaired bool
 }
 
 // Bounds of a run.
@@ -332,6 +335,7 @@ func (r *run) lastPlanned() mono.Time {
 // repair ends all faults. Programs whose peer is gone close a while later.
 func (r *run) repair() {
 	w := r.w
+	r.repaired = true
 	r.wire.Heal()
 	for i, h := range w.hosts {
 		r.powerOn(i)
@@ -343,6 +347,9 @@ func (r *run) repair() {
 			for _, e := range c {
 				if e.peer.gone() {
 					e.giveUp()
+				}
+				if e.stranded() {
+					e.abort()
 				}
 			}
 		}
@@ -356,6 +363,13 @@ func (r *run) repair() {
 // gone reports that the end will never answer.
 func (e *end) gone() bool {
 	return e.crashed || e.missed || e.ended && !e.endedClean || e.conn == nil
+}
+
+// stranded reports that the end waits for the FIN of a peer that is gone, in a
+// profile that sets no bound to that: RFC 9293 knows none for FIN-WAIT-2.
+func (e *end) stranded() bool {
+	return e.closed && !e.ended && e.peer.gone() && e.conn != nil && e.conn.State() == tcp.FinWait2 &&
+		e.run.cfgs[e.host].FinWait2 == 0
 }
 
 // segments is about how many segments all streams need.

@@ -76,7 +76,7 @@ func (w *World) Hash() uint64 { return w.digest }
 // Counts returns how many events happened and how many packets were sent.
 func (w *World) Counts() (events, packets uint64) { return w.steps, w.packets }
 
-// At plans a call of f at t; at once, but after what is planned for now, if t
+// At plans a call of f at t; after all that is planned for this instant, if t
 // has passed.
 func (w *World) At(t mono.Time, f func()) {
 	w.plan(event{at: max(t, w.now), kind: callEvent, call: f})
