@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ const patience = 30 * time.Second
 // pollEvery is how often a condition of the kernel's is looked at that nothing
 // announces.
 const pollEvery = 5 * time.Millisecond
+
+// maxTable bounds what a failure prints of the kernel's sockets, in bytes.
+const maxTable = 2000
 
 // setup says how a lab differs from the usual one. The zero setup is a Host as
 // it comes, on a device with virtio headers and an MTU of 1500.
@@ -71,6 +75,13 @@ func family(v6 bool) string {
 
 func newLab(t *testing.T, s setup, v6 bool) *lab {
 	t.Helper()
+	return newLab4(t, s, v6, false)
+}
+
+// newLab4 is newLab, without IPv6 if only4 is set: a link with an MTU below
+// 1280 has none.
+func newLab4(t *testing.T, s setup, v6, only4 bool) *lab {
+	t.Helper()
 	require.TUN(t)
 	l := &lab{T: t, ns: oracle.New(t), v6: v6}
 	for key, value := range s.sysctl {
@@ -85,8 +96,12 @@ func newLab(t *testing.T, s setup, v6 bool) *lab {
 	if s.mtu == 0 {
 		s.mtu = 1500
 	}
+	theirs, ours := []netip.Prefix{k4, k6}, []netip.Prefix{o4, o6}
+	if only4 {
+		theirs, ours = theirs[:1], ours[:1]
+	}
 	err := l.ns.Do(func() (err error) {
-		l.dev, err = tun.Open(tun.Config{Kernel: []netip.Prefix{k4, k6}, MTU: s.mtu, NoOffload: s.noOffload})
+		l.dev, err = tun.Open(tun.Config{Kernel: theirs, MTU: s.mtu, NoOffload: s.noOffload})
 		return err
 	})
 	if err != nil {
@@ -100,7 +115,7 @@ func newLab(t *testing.T, s setup, v6 bool) *lab {
 	if s.wrap != nil {
 		dev = s.wrap(dev)
 	}
-	if _, err := l.host.Attach(dev, o4, o6); err != nil {
+	if _, err := l.host.Attach(dev, ours...); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.end)
@@ -115,6 +130,19 @@ func (l *lab) end() {
 	if c, p := l.host.Outstanding(); c != 0 || p != 0 {
 		l.Errorf("%d chunks and %d packets of the Host are still handed out", c, p)
 	}
+}
+
+// nsDial is Dial with the kernel.
+func (l *lab) nsDial(address string) (net.Conn, error) { return l.ns.Dial("tcp", address) }
+
+// trySysctl sets a parameter of the namespace that this kernel may not know.
+func (l *lab) trySysctl(key, value string) error {
+	err := l.ns.Do(func() error { return os.WriteFile("/proc/sys/"+key, []byte(value), 0) })
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
 }
 
 // at is an address of the kernel's side, ourAt of ours.
@@ -228,7 +256,8 @@ func (l *lab) await(what string, cond func() bool) {
 	defer tick.Stop()
 	for end := time.Now().Add(patience); !cond(); <-tick.C {
 		if time.Now().After(end) {
-			l.Fatalf("waited %v for %s; the kernel's sockets:\n%s", patience, what, l.table())
+			table := l.table()
+			l.Fatalf("waited %v for %s; the kernel's sockets:\n%s", patience, what, table[:min(len(table), maxTable)])
 		}
 	}
 }
