@@ -1,0 +1,167 @@
+package demo
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/tcp"
+	"github.com/handfast/handfast/trace"
+	"github.com/handfast/handfast/trace/ladder"
+	"github.com/handfast/handfast/wire"
+)
+
+// What is kept of each host's events: the first ones, for the ladder of the
+// handshake, and the last ones, for that of the close.
+const (
+	keepFirst = 256
+	keepLast  = 8192
+)
+
+// recorder is the trace.Sink of one host. It is called with the host's lock
+// held, so it copies and returns.
+type recorder struct {
+	changed chan<- struct{} // told after a change of state
+
+	mu       sync.Mutex
+	first    []trace.Event
+	last     *trace.Ring
+	state    tcp.State
+	reached  [tcp.NumStates]bool
+	iss      uint32 // our SYN's
+	segments uint64 // sent, as they were on the wire
+	again    uint64 // of them, sent again
+	cwnd     uint32
+}
+
+func newRecorder(changed chan<- struct{}) *recorder {
+	return &recorder{changed: changed, last: trace.NewRing(keepLast)}
+}
+
+// Trace notes an event.
+func (r *recorder) Trace(ev *trace.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.first) < keepFirst {
+		r.first = append(r.first, *ev)
+	}
+	r.last.Trace(ev)
+	switch ev.Kind {
+	case trace.SegmentOut:
+		r.sent(ev)
+	case trace.StateChange:
+		r.state = tcp.State(ev.To)
+		r.reached[r.state] = true
+		select {
+		case r.changed <- struct{}{}:
+		default: // the one who waits has not looked yet, and will see this too
+		}
+	}
+}
+
+func (r *recorder) sent(ev *trace.Event) {
+	n := uint64(max(1, ev.Segs))
+	r.segments += n
+	if ev.Why.Retransmission() {
+		r.again += n
+	}
+	if ev.Cwnd != 0 {
+		r.cwnd = ev.Cwnd
+	}
+	if ev.Flags&wire.FlagSYN != 0 {
+		r.iss = ev.Seq
+	}
+}
+
+// has reports whether the connection was in a state.
+func (r *recorder) has(s tcp.State) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reached[s]
+}
+
+// now returns the connection's state.
+func (r *recorder) now() tcp.State {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state
+}
+
+// counts returns what was sent so far, and the congestion window in bytes.
+func (r *recorder) counts() (segments, again uint64, cwnd uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.segments, r.again, r.cwnd
+}
+
+// handshake returns the steps up to where both sides are ESTABLISHED.
+func (n *network) handshake() []ladder.Step {
+	var b ladder.Builder
+	n.shift(&b)
+	for i, r := range n.events {
+		r.mu.Lock()
+		for k := range r.first {
+			b.Add(ladder.Side(i), &r.first[k])
+		}
+		r.mu.Unlock()
+	}
+	steps := b.Steps()
+	for i := range steps {
+		if steps[i].States == [2]uint8{uint8(tcp.Established), uint8(tcp.Established)} {
+			return steps[:i+1]
+		}
+	}
+	return steps
+}
+
+// shift tells a Builder how the clocks of the two Hosts stand to each other.
+func (n *network) shift(b *ladder.Builder) {
+	b.Shift(ladder.Right, n.b.Time(mono.Start).Sub(n.a.Time(mono.Start)))
+}
+
+// closing returns the steps of the close: from the last segments before the
+// first FIN to the end.
+func (n *network) closing() []ladder.Step {
+	b := ladder.Builder{Absolute: true} // the SYNs are long gone
+	n.shift(&b)
+	var iss [2]uint32
+	for i, r := range n.events {
+		r.mu.Lock()
+		iss[i] = r.iss
+		for _, ev := range r.last.Snapshot(nil) {
+			b.Add(ladder.Side(i), &ev)
+		}
+		r.mu.Unlock()
+	}
+	steps := b.Steps()
+	for i := range steps {
+		s := &steps[i]
+		s.Seq -= iss[s.From]
+		if s.Flags&wire.FlagACK != 0 {
+			s.Ack -= iss[s.From.Other()]
+		}
+	}
+	return fromFIN(steps)
+}
+
+// beforeFIN is how many steps before the first FIN are kept, to see what it
+// comes after.
+const beforeFIN = 2
+
+// fromFIN cuts off what happened before the close. A CLOSE that came earlier
+// than its FIN, because data was still queued, is kept.
+func fromFIN(steps []ladder.Step) []ladder.Step {
+	fin := slices.IndexFunc(steps, func(s ladder.Step) bool { return s.Flags&wire.FlagFIN != 0 })
+	start := max(0, fin-beforeFIN)
+	for i := start - 1; i > 0; i-- {
+		if steps[i].States == steps[i-1].States {
+			continue
+		}
+		closed := steps[i]
+		closed.Form, closed.Note = ladder.Local, "CLOSE; data is still queued"
+		before := closed
+		before.Note, before.States = "", steps[i-1].States
+		return append([]ladder.Step{before, closed}, steps[start:]...)
+	}
+	return steps[start:]
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/handfast/handfast/cmd/handfast/internal/demo"
+	"github.com/handfast/handfast/trace"
+	"github.com/handfast/handfast/trace/ladder"
+)
+
+// jsonShow prints one object per line: what the ladders would show, the
+// progress, and last the result.
+type jsonShow struct {
+	enc *json.Encoder
+}
+
+func newJSONShow(w io.Writer) *jsonShow { return &jsonShow{json.NewEncoder(w)} }
+
+// jsonStep is a step of a ladder. Sequence numbers count from each side's SYN.
+type jsonStep struct {
+	Event      string `json:"event"` // "handshake" or "close"
+	At         int64  `json:"at_ns"` // since the host's clock began
+	From       string `json:"from"`
+	Flags      string `json:"flags,omitempty"`
+	Seq        uint32 `json:"seq"`
+	Ack        uint32 `json:"ack"`
+	Len        uint32 `json:"len"`
+	Lost       bool   `json:"lost,omitempty"`
+	Retransmit bool   `json:"retransmission,omitempty"`
+	StateA     string `json:"state_a"`
+	StateB     string `json:"state_b"`
+}
+
+func (j *jsonShow) steps(event string, steps []ladder.Step) {
+	for i := range steps {
+		s := &steps[i]
+		x := jsonStep{Event: event, At: int64(s.At), From: hostNames[s.From], Seq: s.Seq, Ack: s.Ack, Len: s.Len,
+			Lost: s.Lost, Retransmit: s.Retransmit, StateA: trace.StateName(s.States[0]), StateB: trace.StateName(s.States[1])}
+		if s.Form != ladder.Local {
+			x.Flags = s.Flags.String()
+		}
+		j.enc.Encode(x)
+	}
+}
+
+func (j *jsonShow) Connected(steps []ladder.Step) { j.steps("handshake", steps) }
+
+func (j *jsonShow) Closed(steps []ladder.Step) { j.steps("close", steps) }
+
+func (j *jsonShow) Progress(p demo.Progress) {
+	j.enc.Encode(struct {
+		Event           string  `json:"event"`
+		Bytes           int64   `json:"bytes"`
+		Total           int64   `json:"total"`
+		Seconds         float64 `json:"seconds"`
+		BitsPerSecond   int64   `json:"bits_per_second"`
+		Cwnd            uint32  `json:"cwnd"`
+		Retransmissions uint64  `json:"retransmissions"`
+	}{"progress", p.Bytes, p.Total, p.Elapsed.Seconds(), p.BitsPerSecond, p.Cwnd, p.Retransmissions})
+}
+
+func (j *jsonShow) begin() {}
+
+func (j *jsonShow) stop() {}
+
+func (j *jsonShow) end(r *result) {
+	j.enc.Encode(struct {
+		Event string `json:"event"`
+		*result
+	}{"done", r})
+}
