@@ -124,14 +124,15 @@ func (c *TCB) emitRetransmit(now mono.Time, seg *Segment) bool {
 		return false
 	}
 	c.flags &^= fTiming // Karn
-	return c.emitRange(now, seg, c.snd.UNA, int(c.effMSS()), c.why)
+	return c.emitRange(now, seg, c.snd.UNA, c.why)
 }
 
-// emitRange makes a segment of up to n bytes that were sent before, with the
-// FIN if it follows them and was sent too.
-func (c *TCB) emitRange(now mono.Time, seg *Segment, from Seq, n int, why trace.Why) bool {
+// emitRange makes a full segment of what was sent before, or what there is of
+// it, with the FIN if it follows and was sent too.
+func (c *TCB) emitRange(now mono.Time, seg *Segment, from Seq, why trace.Why) bool {
 	seg.SEQ = from
-	n = min(n, maxSeq(c.sndEnd(), from).Sub(from), c.snd.MAX.Sub(from))
+	c.segOptions(now, &seg.Opts)
+	n := min(c.cutSize(seg), maxSeq(c.sndEnd(), from).Sub(from), c.snd.MAX.Sub(from))
 	if n > 0 {
 		seg.Data = c.snd.queue.view(from, n)
 		n = seg.Data.Len()
@@ -148,7 +149,6 @@ func (c *TCB) emitRange(now mono.Time, seg *Segment, from Seq, n int, why trace.
 	c.retransmits++
 	c.lastSnd = now
 	c.urgentPointer(seg)
-	c.segOptions(now, &seg.Opts)
 	c.sent(now, seg, why)
 	c.armRetransmit(now)
 	return true
