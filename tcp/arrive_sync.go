@@ -371,7 +371,7 @@ func (c *TCB) keepOutOfOrder(now mono.Time, seg *Segment, fin bool, finAt Seq) {
 	if c.has(fRcvClosed) {
 		seg.Data.Release()
 	}
-	for q.charged > 2*c.rcv.size && len(q.ranges) > 1 { // T-RES-06
+	for q.charged > 2*c.rcv.size && len(q.ranges) > 0 { // T-RES-06
 		q.dropLast()
 	}
 	q.insert(seg.SEQ, seg.Data.Move())

@@ -123,10 +123,15 @@ type oooRange struct {
 	refs       []pkt.Ref
 }
 
-// insert adds bytes at seq, dropping what is there already. It reports whether
-// anything new was kept. The view is taken over.
-func (q *oooQueue) insert(seq Seq, v pkt.View) bool {
-	kept := false
+// insert adds bytes at seq, dropping what is there already, and takes the view
+// over. The range that holds them is then the most recent one, even if nothing
+// was new.
+func (q *oooQueue) insert(seq Seq, v pkt.View) {
+	if v.Len() == 0 { // a FIN alone may still hold its buffer
+		v.Release()
+		return
+	}
+	first := seq
 	for v.Len() > 0 {
 		i, _ := slices.BinarySearchFunc(q.ranges, seq, func(r oooRange, s Seq) int { return r.end.Sub(s) })
 		// r is the first range that ends at or after seq.
@@ -140,14 +145,10 @@ func (q *oooQueue) insert(seq Seq, v pkt.View) bool {
 		if j := q.next(i, seq); j < len(q.ranges) {
 			n = min(n, q.ranges[j].start.Sub(seq))
 		}
-		if !q.add(i, seq, cut(&v, n), n) {
-			break
-		}
-		kept = true
+		q.add(i, seq, cut(&v, n), n)
 		seq = seq.Add(n)
 	}
-	v.Release()
-	return kept
+	q.touch(first)
 }
 
 // next returns the index of the first range that starts after seq, given the
@@ -173,11 +174,11 @@ func cut(v *pkt.View, n int) pkt.View {
 
 // add puts n bytes at seq, which no range holds; i is the first range that
 // ends at or after seq. It merges ranges that now touch.
-func (q *oooQueue) add(i int, seq Seq, v pkt.View, n int) bool {
+func (q *oooQueue) add(i int, seq Seq, v pkt.View, n int) {
 	if i == len(q.ranges) || q.ranges[i].end != seq {
 		if len(q.ranges) >= maxOutOfOrder {
-			v.Release()
-			return false
+			q.dropLast() // the newest counts more than the farthest, RFC 2018 §8
+			i = min(i, len(q.ranges))
 		}
 		q.ranges = slices.Insert(q.ranges, i, oooRange{start: seq, end: seq})
 	}
@@ -195,12 +196,15 @@ func (q *oooQueue) add(i int, seq Seq, v pkt.View, n int) bool {
 	}
 	r.end = seq.Add(n)
 	if i+1 < len(q.ranges) && q.ranges[i+1].start == r.end {
-		r.refs = append(r.refs, q.ranges[i+1].refs...)
-		r.end = q.ranges[i+1].end
+		next := &q.ranges[i+1]
+		if len(r.refs) < len(next.refs) { // the shorter one moves
+			r.refs = slices.Insert(next.refs, 0, r.refs...)
+		} else {
+			r.refs = append(r.refs, next.refs...)
+		}
+		r.end = next.end
 		q.ranges = slices.Delete(q.ranges, i+1, i+2)
 	}
-	q.touch(seq)
-	return true
 }
 
 // touch makes the range that holds seq the most recent one.
