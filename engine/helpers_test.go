@@ -206,7 +206,7 @@ func dialPeer(t testing.TB, h *Harness, us, them netip.AddrPort) (*peer, *Conn) 
 		t.Fatal(err)
 	}
 	syn := one(t, h)
-	p := &peer{t: t, h: h, us: syn.Src, them: them, iss: 5_000_000, ours: syn.SEQ, seq: 5_000_000, ack: syn.SEQ + 1, wnd: 64000}
+	p := &peer{t: t, h: h, us: syn.Src, them: them, iss: 5_000_000, ours: syn.SEQ, seq: 5_000_000, ack: syn.SEQ + 1, wnd: 64000, mss: 1460}
 	p.send(wire.FlagSYN|wire.FlagACK, "")
 	if c.State() != tcp.Established {
 		t.Fatalf("%v after the SYN-ACK", c.State())
@@ -218,7 +218,7 @@ func dialPeer(t testing.TB, h *Harness, us, them netip.AddrPort) (*peer, *Conn) 
 // acceptPeer lets a peer connect to a listener.
 func acceptPeer(t testing.TB, h *Harness, l *Listener, us, them netip.AddrPort) (*peer, *Conn) {
 	t.Helper()
-	p := &peer{t: t, h: h, us: us, them: them, iss: 7_000_000, seq: 7_000_000, wnd: 64000}
+	p := &peer{t: t, h: h, us: us, them: them, iss: 7_000_000, seq: 7_000_000, wnd: 64000, mss: 1460}
 	p.send(wire.FlagSYN, "")
 	synack := one(t, h)
 	p.ours, p.ack = synack.SEQ, synack.SEQ+1

@@ -74,11 +74,14 @@ func payload(p *pkt.Packet, d *ip.Datagram, n int) pkt.View {
 	return v
 }
 
-// transportSum is the checksum of a datagram's payload with its pseudo-header:
-// 0xffff if it is right.
+// transportSum is the checksum of a datagram's payload with its pseudo-header,
+// which ICMP of IPv4 has none of: 0xffff if it is right.
 func transportSum(p *pkt.Packet, d *ip.Datagram) uint16 {
 	n := d.Len()
-	sum := wire.PseudoSum(&d.Src, &d.Dst, d.Proto, uint32(n))
+	sum := uint16(0)
+	if d.Proto != wire.ProtoICMP {
+		sum = wire.PseudoSum(&d.Src, &d.Dst, d.Proto, uint32(n))
+	}
 	head := p.Head[d.L4:min(d.End, len(p.Head))]
 	sum = wire.Sum(head, sum)
 	n -= len(head)
