@@ -24,18 +24,20 @@ func (c *TCB) newEdge() Seq {
 // The edge never moves left (RFC 9293 §3.8.6, SHLD-14), and right only by a
 // worthwhile step (§3.8.6.2.2, MUST-39). What the scale cannot express is
 // rounded down when the edge moves, and up when rounding down would shrink the
-// window (RFC 7323 §2.4).
+// window. But each rounding up moves the edge on, and segments smaller than the
+// scale's unit would move it for ever: beyond the end of the buffers it is
+// rounded down, and what was offered before is still taken (RFC 7323 §2.4).
 func (c *TCB) advertise() uint16 {
-	edge := c.rcv.edge
-	if e := c.newEdge(); e.Sub(edge) >= int(min(max(c.rcv.size/2, 1), uint32(c.rcv.MSS))) {
-		edge = e
+	edge, end := c.rcv.edge, c.newEdge()
+	if end.Sub(edge) >= int(min(max(c.rcv.size/2, 1), uint32(c.rcv.MSS))) {
+		edge = end
 	}
-	unit := Seq(1) << c.rcv.scale
-	w := uint32(max(0, edge.Sub(c.rcv.NXT)))
-	field := min(w>>c.rcv.scale, 65535)
-	if old := c.rcv.WND(); field<<c.rcv.scale < old {
-		field = min((old+uint32(unit)-1)>>c.rcv.scale, 65535)
+	unit := uint32(1) << c.rcv.scale
+	field := uint32(max(0, edge.Sub(c.rcv.NXT))) >> c.rcv.scale
+	if up := (c.rcv.WND() + unit - 1) >> c.rcv.scale; up > field && (c.rcv.NXT+Seq(up<<c.rcv.scale)).Sub(end) < int(unit) {
+		field = up
 	}
+	field = min(field, 65535)
 	if e := c.rcv.NXT + Seq(field<<c.rcv.scale); c.rcv.edge.Less(e) {
 		c.rcv.edge = e
 	}

@@ -256,18 +256,18 @@ func (p *Conn) progress(seg *tcp.Segment) {
 }
 
 // checkEdge demands that no window that was offered is taken back, RFC 9293
-// §3.8.6.
+// §3.8.6, but for what rounding by its scale may cost, RFC 7323 §2.4.
 func (p *Conn) checkEdge(seg *tcp.Segment) {
 	p.t.Helper()
 	if p.phase != phaseTCB {
 		return
 	}
-	w := uint32(seg.WND)
-	if !seg.Has(wire.FlagSYN) {
-		w <<= p.Info().ReceiveScale
+	scale := p.Info().ReceiveScale
+	if seg.Has(wire.FlagSYN) {
+		scale = 0
 	}
-	edge := seg.ACK + tcp.Seq(w)
-	if p.hasEdge && edge.Less(p.edge) {
+	edge := seg.ACK + tcp.Seq(seg.WND)<<scale
+	if p.hasEdge && (edge + 1<<scale).LessEq(p.edge) {
 		p.fatalf("the window shrank: its right edge went from %d to %d", p.edge-p.irs, edge-p.irs)
 	}
 	p.edge, p.hasEdge = edge, true
