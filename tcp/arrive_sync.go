@@ -164,11 +164,8 @@ func (c *TCB) paws(now mono.Time, seg *Segment, length uint32) bool {
 		// because some middleboxes strip options from single segments.
 		return true
 	}
-	if int32(seg.Opts.TSVal-c.tsRecent) < 0 {
-		if now.Sub(c.tsRecentAge) > maxPAWSIdle { // RFC 7323 §5.5
-			c.tsRecent, c.tsRecentAge = seg.Opts.TSVal, now
-			return true
-		}
+	old := int32(seg.Opts.TSVal-c.tsRecent) < 0
+	if old && now.Sub(c.tsRecentAge) <= maxPAWSIdle { // RFC 7323 §5.5: after that TS.Recent says nothing
 		c.traceDrop(now, seg, trace.WhyPAWS)
 		if length > 0 && !seg.Has(wire.FlagSYN) && seg.SEQ.Less(c.rcv.NXT) {
 			c.owe(pendACK, trace.WhyPAWS)
