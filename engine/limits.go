@@ -83,6 +83,9 @@ const (
 	resetBurst     = 100
 	icmpErrorBurst = 50
 
+	// maxDatagram is the longest payload of a UDP datagram over IPv6, RFC 768.
+	maxDatagram = 65535 - 8
+
 	// maxBindings is the number of different local addresses and ports held.
 	maxBindings = 1 << 16
 )

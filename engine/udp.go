@@ -20,6 +20,8 @@ type UDP struct {
 	queue   []Datagram
 	head    int
 	charged int
+	most    int // bytes that may wait
+	longest int // datagram that may be sent, in bytes
 	dropped uint64
 	err     error
 	closed  bool
@@ -77,7 +79,7 @@ func (e *Engine) OpenUDP(now mono.Time, uc *UDPConfig) (*UDP, error) {
 	if !e.binds.acquire(b, false) {
 		return nil, ErrAddrInUse
 	}
-	u := &UDP{e: e, bind: b, peer: uc.Remote}
+	u := &UDP{e: e, bind: b, peer: uc.Remote, most: e.limits.UDPQueueBytes, longest: maxDatagram}
 	e.udp[portKey{b.addr, b.port}] = u
 	e.udpCount++
 	return u, nil
@@ -177,7 +179,7 @@ func (u *UDP) push(g *Datagram) {
 		g.Payload = pkt.View{ch.Ref(ch.Bytes()[:k])}
 	}
 	g.charge = g.Payload[0].Charge() + g.Payload[1].Charge()
-	if u.charged+g.charge > u.e.limits.UDPQueueBytes && len(u.queue) > u.head {
+	if u.charged+g.charge > u.most && len(u.queue) > u.head {
 		u.dropped++
 		u.e.stats.Count[UDPQueueFull]++
 		g.Payload.Release()
@@ -215,6 +217,19 @@ func (u *UDP) Recv() (g Datagram, ok bool) {
 	return g, true
 }
 
+// SetBuffers bounds the bytes that may wait to be received, counted with the
+// buffers that hold them and at most Limits.UDPQueueBytes, and the length of a
+// datagram that may be sent. Values that are not positive leave one as it is.
+// What waits already stays.
+func (u *UDP) SetBuffers(send, receive int) {
+	if send > 0 {
+		u.longest = min(send, maxDatagram)
+	}
+	if receive > 0 {
+		u.most = min(receive, u.e.limits.UDPQueueBytes)
+	}
+}
+
 // Err returns and clears what an ICMP error said about the last sends.
 func (u *UDP) Err() error { err := u.err; u.err = nil; return err }
 
@@ -249,11 +264,11 @@ func (u *UDP) Send(now mono.Time, to netip.AddrPort, b []byte) error {
 	if err != nil {
 		return err
 	}
-	most := 65535 - wire.UDPLen
+	most := maxDatagram
 	if remote.Is4() {
 		most -= wire.IPv4MinLen
 	}
-	if len(b) > most {
+	if len(b) > min(most, u.longest) {
 		return ErrTooLong
 	}
 	p := e.udpPacket(u.bind.port, to.Port(), &src, &remote, b)

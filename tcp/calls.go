@@ -34,7 +34,7 @@ func (c *TCB) init(now mono.Time, cfg *Config, p *Params) {
 	c.snd.MSS = min(c.snd.MSS, p.MSS)
 	c.recover = p.ISS // RFC 6582 §3.2 step 1
 	c.rcv.MSS = p.MSS
-	c.rcv.size = cfg.ReceiveBuffer
+	c.snd.size, c.rcv.size = cfg.SendBuffer, cfg.ReceiveBuffer
 	c.RTO = cfg.InitialRTO
 	c.quick = cfg.QuickACKs
 	if cfg.Nagle {
@@ -57,7 +57,7 @@ func (cfg *Config) windowScale() uint8 {
 }
 
 // minWindowUnits is how finely the window field must divide the buffer.
-const minWindowUnits = 256
+const minWindowUnits = 16
 
 // Accept makes the TCB an ESTABLISHED connection out of a half-open record
 // whose SYN-ACK was acknowledged (RFC 9293 §3.10.7.4, fifth step in
@@ -94,7 +94,7 @@ func (c *TCB) Room() int {
 	if !c.canQueue() {
 		return 0
 	}
-	return max(0, int(c.cfg.SendBuffer)-c.snd.queue.len())
+	return max(0, int(c.snd.size)-c.snd.queue.len())
 }
 
 func (c *TCB) canQueue() bool {
@@ -341,6 +341,21 @@ func (c *TCB) SetKeepalive(now mono.Time, on bool, idle, interval time.Duration,
 	}
 	c.flags |= fKeepalive
 	c.armKeepalive(now)
+}
+
+// SetBuffers sets how many bytes may be queued to send, and how many received
+// ones may wait, instead of the Config's; values that are not positive leave
+// one as it is. A smaller receive buffer takes nothing back of the window that
+// was offered (RFC 9293 §3.8.6), and a larger one is cut to what the window
+// scale can express.
+func (c *TCB) SetBuffers(send, receive int) {
+	if send > 0 {
+		c.snd.size = uint32(min(send, maxBuffer))
+		c.events |= EventWritable
+	}
+	if receive > 0 {
+		c.rcv.size = min(uint32(min(receive, maxBuffer)), 65535<<c.rcv.scale)
+	}
 }
 
 // SetUserTimeout sets how long data may stay unacknowledged, or a window

@@ -55,7 +55,8 @@ const (
 
 // The profiles' numbers. See the table of both in docs/deviations.md.
 const (
-	maxWindowScale    = 14  // RFC 7323 §2.3
+	maxWindowScale    = 14 // RFC 7323 §2.3
+	maxBuffer         = 1 << 30
 	minPeerMSS        = 48  // Linux' tcp_min_snd_mss; smaller ones are raised (T-RES-05)
 	defaultMSS4       = 536 // RFC 9293 §3.7.1
 	defaultMSS6       = 1220

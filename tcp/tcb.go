@@ -28,6 +28,7 @@ type sndSpace struct {
 	MSS           uint16 // what a segment may carry with no options at all
 	scale         uint8  // shift of windows received
 	urgent        bool
+	size          uint32   // bytes that may be queued
 	queue         sndQueue // UNA onwards
 }
 
