@@ -36,6 +36,7 @@ const (
 	connErrorSeen             // why it ended has been reported once
 	connCallback              // OnReady is due
 	connHostGone              // its Host was closed: net.ErrClosed
+	connEnded                 // the end of the stream has been read
 )
 
 // The most that Read and WriteTo take at once.
@@ -115,7 +116,8 @@ func (c *Conn) take(most int, refs *[takeRefs]pkt.Ref, wait bool) (n int, err er
 			return 0, os.ErrDeadlineExceeded
 		case c.ec.Buffered() > 0:
 			return c.ec.Take(most, refs[:]), nil
-		case c.ec.EOF() && c.ec.Err() == tcp.ReasonNone:
+		case c.bits&connEnded != 0 || c.ec.EOF() && c.ec.Err() == tcp.ReasonNone:
+			c.bits |= connEnded
 			return 0, io.EOF
 		case c.ec.State() == tcp.Closed:
 			return 0, c.endError()
@@ -139,6 +141,7 @@ func (c *Conn) taken(n int) {
 // kernel's socket does, then the end of the stream.
 func (c *Conn) endError() error {
 	err := errno(c.ec.Err())
+	c.bits |= connEnded
 	if err == nil || c.bits&connErrorSeen != 0 {
 		return io.EOF
 	}
@@ -206,7 +209,7 @@ func (c *Conn) shutdown(read, write bool) error {
 	switch {
 	case c.gone():
 		err = net.ErrClosed
-	case c.ec.State() == tcp.Closed:
+	case c.ec.State() == tcp.Closed || c.ec.State() == tcp.TimeWait:
 		err = call("shutdown", syscall.ENOTCONN)
 	}
 	if err != nil {

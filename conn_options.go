@@ -177,3 +177,25 @@ func (c *Conn) Urgent() (remaining int, ok bool) {
 	defer c.s.mu.Unlock()
 	return c.ec.Urgent()
 }
+
+// SetReadBuffer sets how many bytes may wait for Read, which bounds the window
+// that the peer is offered; the window scale of the handshake bounds it too.
+// What was offered already is kept.
+func (c *Conn) SetReadBuffer(bytes int) error { return c.setBuffers(0, bytes) }
+
+// SetWriteBuffer sets how many bytes Write may queue that the peer has not
+// acknowledged.
+func (c *Conn) SetWriteBuffer(bytes int) error { return c.setBuffers(bytes, 0) }
+
+func (c *Conn) setBuffers(send, receive int) error {
+	s := c.s
+	s.mu.Lock()
+	if c.gone() {
+		s.mu.Unlock()
+		return &net.OpError{Op: "set", Net: "tcp", Addr: c.LocalAddr(), Err: net.ErrClosed}
+	}
+	c.ec.SetBuffers(send, receive)
+	c.ec.Touch()
+	s.unlock(s.h.now())
+	return nil
+}

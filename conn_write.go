@@ -135,11 +135,14 @@ func (c *Conn) writeError() error {
 		return os.ErrDeadlineExceeded
 	case c.ec.Room() > 0 || !c.ec.Writable():
 		return nil
-	case c.ec.State() == tcp.Closed && c.bits&connErrorSeen == 0 && errno(c.ec.Err()) != nil:
-		c.bits |= connErrorSeen
-		return errno(c.ec.Err())
 	}
-	return syscall.EPIPE // nothing can be sent any more
+	// Nothing can be sent any more. A reset that answers what was written after
+	// the end of the stream was read is no news.
+	if err := errno(c.ec.Err()); err != nil && c.ec.State() == tcp.Closed && c.bits&(connErrorSeen|connEnded) == 0 {
+		c.bits |= connErrorSeen
+		return err
+	}
+	return syscall.EPIPE
 }
 
 // waitRoom waits until bytes can be queued.

@@ -67,11 +67,10 @@ func (h *Host) ListenBacklog(ctx context.Context, network, address string, backl
 // an unspecified address of either family, is [::] of both families, unless the
 // network names one.
 func (h *Host) localAddr(ctx context.Context, network, address string) (a netip.AddrPort, v6only bool, err error) {
-	host, service, err := net.SplitHostPort(address)
-	if err != nil {
-		return a, false, err
+	if address == "" { // as package net: anywhere
+		address = ":0"
 	}
-	port, err := parsePort(network, service)
+	host, port, err := splitAddress(network, address)
 	if err != nil {
 		return a, false, err
 	}
@@ -92,20 +91,23 @@ func (h *Host) localAddr(ctx context.Context, network, address string) (a netip.
 	return netip.AddrPortFrom(addrs[0], port), addrs[0].Is6(), nil
 }
 
-// parsePort reads a port: a number, or one of the few names that everybody
-// uses.
-func parsePort(network, service string) (uint16, error) {
-	if service == "" {
-		return 0, nil
+// splitAddress cuts an address in host and port. The port is a number or a
+// service's name, which the system's list knows.
+func splitAddress(network, address string) (host string, port uint16, err error) {
+	host, service, err := net.SplitHostPort(address)
+	if err != nil || service == "" {
+		return host, 0, err
 	}
-	n, err := strconv.ParseUint(service, 10, 16)
-	if err == nil {
-		return uint16(n), nil
+	n, err := strconv.Atoi(service)
+	if err != nil {
+		if n, err = net.DefaultResolver.LookupPort(context.Background(), network, service); err != nil {
+			return host, 0, err
+		}
 	}
-	if p, lerr := net.DefaultResolver.LookupPort(context.Background(), network, service); lerr == nil {
-		return uint16(p), nil
+	if n < 0 || n > 65535 {
+		return host, 0, &net.AddrError{Err: "invalid port", Addr: service}
 	}
-	return 0, &net.AddrError{Err: "unknown port", Addr: network + "/" + service}
+	return host, uint16(n), nil
 }
 
 // Accept waits for the next connection; it is a *Conn.
@@ -212,7 +214,7 @@ func (l *Listener) SetDeadline(t time.Time) error {
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	if l.closed {
-		return l.fail("set", net.ErrClosed)
+		return net.ErrClosed
 	}
 	l.by = l.s.h.deadline(t)
 	wakeAll(l.waiting)

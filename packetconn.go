@@ -250,7 +250,7 @@ func (p *PacketConn) waitSend(to netip.AddrPort) error {
 		case connected && to.IsValid():
 			return net.ErrWriteToConnected
 		case !connected && !to.IsValid():
-			return errMissingAddress
+			return call("write", syscall.EDESTADDRREQ)
 		}
 		if err := p.u.Err(); err != nil {
 			return call(p.sendCall(), engineErrno(err))
@@ -281,7 +281,7 @@ func (p *PacketConn) WriteMsgUDPAddrPort(b, oob []byte, to netip.AddrPort) (n, o
 func (p *PacketConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	a, ok := to.(*net.UDPAddr)
 	switch {
-	case !ok && to != nil:
+	case !ok:
 		return 0, &net.OpError{Op: "write", Net: p.network, Source: p.LocalAddr(), Addr: to, Err: syscall.EINVAL}
 	case a == nil:
 		return 0, p.fail("write", netip.AddrPort{}, errMissingAddress)
@@ -322,12 +322,24 @@ func (p *PacketConn) setDeadlines(t time.Time, read, write bool) error {
 	return nil
 }
 
-// SetReadBuffer exists for programs that set it; the bound is the Host's
-// Limits.UDPQueueBytes.
-func (p *PacketConn) SetReadBuffer(bytes int) error { return nil }
+// SetReadBuffer bounds the datagrams that wait to be read, in bytes of the
+// buffers that hold them (2 KiB for an ordinary one), at most the Host's
+// Limits.UDPQueueBytes. One datagram always fits.
+func (p *PacketConn) SetReadBuffer(bytes int) error { return p.setBuffers(0, bytes) }
 
-// SetWriteBuffer exists for programs that set it; sends do not wait.
-func (p *PacketConn) SetWriteBuffer(bytes int) error { return nil }
+// SetWriteBuffer bounds the length of a datagram: a longer one fails with
+// EMSGSIZE, as on a kernel's socket. Nothing else waits to be sent.
+func (p *PacketConn) SetWriteBuffer(bytes int) error { return p.setBuffers(bytes, 0) }
+
+func (p *PacketConn) setBuffers(send, receive int) error {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	if p.closed {
+		return &net.OpError{Op: "set", Net: p.network, Addr: p.LocalAddr(), Err: net.ErrClosed}
+	}
+	p.u.SetBuffers(send, receive)
+	return nil
+}
 
 // Close closes the socket.
 func (p *PacketConn) Close() error {
