@@ -66,7 +66,8 @@ func (c *TCB) synOptions(now mono.Time, o *wire.TCPOptions) {
 
 // segOptions fills in the options of every later segment: timestamps
 // (RFC 7323 §3.2) and, while something is out of order, SACK blocks
-// (RFC 2018 §4), as many as fit.
+// (RFC 2018 §4), as many as fit: into the header, and on a path of the smallest
+// MTU beside an octet of data.
 func (c *TCB) segOptions(now mono.Time, o *wire.TCPOptions) {
 	room := 4
 	if c.has(fTimestamps) {
@@ -74,7 +75,11 @@ func (c *TCB) segOptions(now mono.Time, o *wire.TCPOptions) {
 		o.TSVal, o.TSEcr = c.tsNow(now), c.tsRecent
 		room = 3
 	}
-	if c.rcv.ooo != nil && c.has(fSACK) && len(c.rcv.ooo.ranges) > 0 {
+	if c.rcv.ooo == nil || !c.has(fSACK) || len(c.rcv.ooo.ranges) == 0 {
+		return
+	}
+	const head, block = 4, 8 // two NOPs, kind and length; two sequence numbers
+	if room = min(room, (int(c.effMSS())-1-head)/block); room > 0 {
 		o.NSACK = uint8(c.rcv.ooo.blocks(o.SACK[:room]))
 		o.Has |= wire.HasSACK
 	}

@@ -28,7 +28,7 @@ func TestWindowScaleFitsBuffer(t *testing.T) {
 	for _, c := range []struct {
 		buffer uint32
 		shift  string
-	}{{2 << 20, "13"}, {142494, "9"}, {4096, "4"}, {255, "0"}, {1, "0"}} {
+	}{{2 << 20, "13"}, {142494, "13"}, {4096, "8"}, {31, "0"}, {1, "0"}} {
 		p := tcptest.Closed(t, tcptest.Wscale(13), tcptest.ReceiveBuffer(c.buffer))
 		p.Open()
 		p.Want("> S 0:0(0) <mss 1000,nop,nop,sackOK,nop,wscale " + c.shift + ">")
@@ -62,4 +62,22 @@ func TestNewACKWithOldSEQUpdatesWindow(t *testing.T) {
 		t.Errorf("the window is %d, offered were 100", w)
 	}
 	p.Drop()
+}
+
+// On a path of 68 octets, the least an IPv4 link may carry, there is no room for
+// three SACK blocks beside timestamps.
+func TestSACKBlocksFitSmallestMTU(t *testing.T) {
+	for _, c := range []struct {
+		opts    []tcptest.Option
+		options string
+	}{
+		{[]tcptest.Option{tcptest.OurMSS(28), tcptest.Timestamps}, "nop,nop,TS val 1000 ecr 100000,nop,nop,sack 21:25"},
+		{[]tcptest.Option{tcptest.OurMSS(28)}, "nop,nop,sack 21:25 11:15"},
+	} {
+		p := tcptest.Established(t, c.opts...)
+		p.Recv("< . 11:15(4) ack 1")
+		p.Drop()
+		p.Recv("< . 21:25(4) ack 1")
+		p.Want("> . 1:1(0) ack 1 <" + c.options + ">")
+	}
 }
