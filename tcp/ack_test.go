@@ -74,8 +74,8 @@ func TestR9293_AK3_WindowUpdate(t *testing.T) {
 	window(2000)
 	p.Recv("< . 101:101(0) ack 1001 win 9000") // neither newer nor older
 	window(9000)
-	p.Recv("< . 1:1(0) ack 2001 win 100") // it acknowledges, but its window is old
-	window(9000)
+	p.Recv("< . 1:1(0) ack 2001 win 100") // an older SEQ, but nothing acknowledged as much: it is newer
+	window(100)
 	if n := p.Info().Unacked; n != 0 {
 		t.Errorf("%d octets unacknowledged", n)
 	}
