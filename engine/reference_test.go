@@ -297,9 +297,12 @@ func (e *refEnd) spendChallenge() {
 
 // arrive lets a case's segment arrive and returns the differences from what the
 // reference function says, if any.
-func (e *refEnd) arrive(s reference.Seg) string {
+func (e *refEnd) arrive(s reference.Seg) string { return e.arriveWith(s, 0) }
+
+// arriveWith is arrive for a segment with more flags.
+func (e *refEnd) arriveWith(s reference.Seg, more wire.TCPFlags) string {
 	before := e.look()
-	seg := wireSegment{Src: e.p.them, Dst: e.p.us, SEQ: s.SEQ, ACK: s.AckNo, WND: uint16(s.WND), UP: uint16(s.UP), Data: make([]byte, s.Len)}
+	seg := wireSegment{Src: e.p.them, Dst: e.p.us, SEQ: s.SEQ, ACK: s.AckNo, WND: uint16(s.WND), UP: uint16(s.UP), Flags: more, Data: make([]byte, s.Len)}
 	for _, f := range [...]struct {
 		on   bool
 		flag wire.TCPFlags

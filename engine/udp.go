@@ -256,6 +256,13 @@ func (u *UDP) Send(now mono.Time, to netip.AddrPort, b []byte) error {
 	if remote.IsUnspecified() {
 		remote = loopbackOf(to.Addr())
 	}
+	family := uint8(2)
+	if remote.Is4() {
+		family = 1
+	}
+	if u.bind.families()&family == 0 && !u.bind.addr.IsMulticast() {
+		return ErrNoRoute
+	}
 	local := u.bind.addr
 	if local.IsMulticast() {
 		local = wire.Addr{}
