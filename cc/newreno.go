@@ -32,7 +32,7 @@ func (NewReno) OnAck(s *State, r RateSample) {
 		return // cwnd was not tested: RFC 7661 §4
 	}
 	if s.Cwnd < s.SSThresh {
-		s.Cwnd += min(r.Acked, slowStartLimit*r.MSS)
+		s.Cwnd = min(s.Cwnd+min(r.Acked, slowStartLimit*r.MSS), s.SSThresh)
 		return
 	}
 	s.S[0] += uint64(r.Acked)
