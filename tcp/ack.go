@@ -84,14 +84,15 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 	if c.snd.urgent && c.snd.UP.LessEq(c.snd.UNA) {
 		c.snd.urgent = false
 	}
-	c.expiries = 0 // the back-off stays until there is a sample: RFC 6298 §5.7, Karn
+	c.sacked = maxSeq(c.sacked, c.snd.UNA) // or it would be ahead again 2 GiB later
+	c.expiries = 0                         // the back-off stays until there is a sample: RFC 6298 §5.7, Karn
 	c.pend &^= pendRetransmit
 	restart := true
 	if c.has(fRecovery) {
 		restart = c.recoveryACK(now, acked)
 	} else {
 		c.dupACKs = 0
-		c.recover = maxSeq(c.recover, c.snd.UNA) // or it would be ahead again 2 GiB later
+		c.recover = maxSeq(c.recover, c.snd.UNA-1) // or it would be ahead again 2 GiB later
 		c.cfg.Congestion.OnAck(&c.cc, cc.RateSample{Now: now, Acked: acked, Flight: flight, SRTT: c.SRTT,
 			MSS: c.effMSS(), AppLimited: !c.has(fCwndLimited) && 2*flight < c.cc.Cwnd})
 	}
@@ -147,9 +148,26 @@ func (c *TCB) windowOpened(now mono.Time) {
 	}
 }
 
-// isDuplicate is the definition of RFC 5681 §2, before the window is updated.
-// Into a closed window only probes go, and their answers all look like that.
+// isDuplicate is the definition of RFC 5681 §2, before the window is updated,
+// or that of RFC 6675 §2 when SACK blocks bring news: then the window may say
+// what it likes, and Linux' grows with every segment that arrives. Into a
+// closed window only probes go, and their answers all look like that.
 func (c *TCB) isDuplicate(seg *Segment) bool {
+	news := c.newSACK(seg)
 	return c.snd.UNA.Less(c.snd.MAX) && c.snd.WND > 0 && seg.Data.Len() == 0 &&
-		seg.Flags&(wire.FlagSYN|wire.FlagFIN) == 0 && c.sndWindow(seg) == c.snd.WND && seg.SEQ == c.rcv.NXT
+		seg.Flags&(wire.FlagSYN|wire.FlagFIN) == 0 && (c.sndWindow(seg) == c.snd.WND || news) && seg.SEQ == c.rcv.NXT
+}
+
+// newSACK reports a block that reaches further than those before. The first
+// block is that of the segment that arrived last, RFC 2018 §4.
+func (c *TCB) newSACK(seg *Segment) bool {
+	if !c.has(fSACK) || seg.Opts.NSACK == 0 {
+		return false
+	}
+	from, to := Seq(seg.Opts.SACK[0][0]), Seq(seg.Opts.SACK[0][1])
+	if !from.Less(to) || !maxSeq(c.sacked, c.snd.UNA).Less(to) || c.snd.MAX.Less(to) {
+		return false
+	}
+	c.sacked = to
+	return true
 }

@@ -32,7 +32,7 @@ func (c *TCB) init(now mono.Time, cfg *Config, p *Params) {
 		c.snd.MSS = defaultMSS6
 	}
 	c.snd.MSS = min(c.snd.MSS, p.MSS)
-	c.recover = p.ISS // RFC 6582 §3.2 step 1
+	c.recover, c.sacked = p.ISS, p.ISS // RFC 6582 §3.2 step 1
 	c.rcv.MSS = p.MSS
 	c.snd.size, c.rcv.size = cfg.SendBuffer, cfg.ReceiveBuffer
 	c.RTO = cfg.InitialRTO

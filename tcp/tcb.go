@@ -126,6 +126,7 @@ type TCB struct {
 	rttStart  mono.Time     // when rttSeq was sent
 	rttSeq    Seq
 	recover   Seq    // RFC 6582
+	sacked    Seq    // as far as SACK blocks have reached, or SND.UNA
 	inflate   uint32 // cwnd on loan during fast recovery, RFC 5681 §3.2
 
 	tsRecent    uint32 // TS.Recent, RFC 7323 §4.3
