@@ -150,7 +150,9 @@ func (c *TCB) emitRange(now mono.Time, seg *Segment, from Seq, why trace.Why) bo
 	c.lastSnd = now
 	c.urgentPointer(seg)
 	c.sent(now, seg, why)
-	c.armRetransmit(now)
+	if why != trace.WhyPartialACK || c.deadlines[dRetransmit] == 0 { // RFC 6582 §3.2: but for the first, recoveryACK
+		c.armRetransmit(now)
+	}
 	return true
 }
 
