@@ -16,14 +16,15 @@ func (c *TCB) duplicateACK(now mono.Time) {
 	}
 	if c.has(fRecovery) {
 		// One more segment has left the network; a peer that invents ACKs
-		// gains no more than what is outstanding (T-CC-03).
-		if c.inflate+mss <= uint32(c.snd.MAX-c.snd.UNA) {
+		// gains no more than what was outstanding at the start (T-CC-03).
+		if c.inflate+mss <= uint32(c.recover-c.snd.UNA) {
 			c.inflate += mss
 		}
 		return
 	}
-	// RFC 6582 §3.2 step 2: not again for losses of the window before.
-	if c.dupACKs < dupThresh || c.snd.UNA.Less(c.recover) {
+	// RFC 6582 §3.2 step 2: not again for losses of the window before, nor for
+	// duplicates of its end, which our own needless retransmissions cause.
+	if c.dupACKs < dupThresh || c.snd.UNA.LessEq(c.recover) {
 		return
 	}
 	c.flags |= fRecovery
@@ -31,7 +32,7 @@ func (c *TCB) duplicateACK(now mono.Time) {
 	c.recover = c.snd.MAX
 	c.cfg.Congestion.OnLossEvent(&c.cc, now, c.lossFlight(), mss)
 	c.cc.Cwnd = c.cc.SSThresh
-	c.inflate = dupThresh * mss
+	c.inflate = min(dupThresh*mss, uint32(c.recover-c.snd.UNA))
 	c.owe(pendRetransmit, trace.WhyFastRetransmit)
 	c.traceCongestion(now, trace.WhyRecoveryEntered)
 }
