@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -68,7 +69,7 @@ each. Without FILE, 16 MiB of random bytes that follow from the seed are sent.`,
 	fl.StringVar(&f.rate, "rate", "50mbit", "speed of the wire (bit, kbit, mbit, gbit), 0 for no limit")
 	fl.StringVar(&f.delay, "delay", "10ms", "time that the wire takes, each way")
 	fl.StringVar(&f.loss, "loss", "0.5%", "share of packets that it loses, each way")
-	fl.StringVar(&f.reorder, "reorder", "0%", "share of packets that it holds back; for how long, if given: \"1% 5ms-9ms\"")
+	fl.StringVar(&f.reorder, "reorder", "0%", "share of packets that it holds back: 1%, or \"1% 5ms-9ms\"")
 	fl.IntVar(&f.mtu, "mtu", 1500, "longest packet in bytes")
 	fl.Uint64Var(&f.seed, "seed", 1, "decides the random bytes and the wire's luck")
 	fl.StringVar(&f.pcap, "pcap", "", "where to record the packets (default: a new file in the temporary directory)")
@@ -97,8 +98,9 @@ func (f *demoFlags) options() (demo.Options, error) {
 		if x.name == "rate" && x.value == "0" {
 			continue
 		}
-		if n := len(strings.Fields(x.value)); n == 0 || n > x.most || strings.ContainsAny(x.value, ",=") {
-			return o, fmt.Errorf("--%s %q: give a value such as in %q", x.name, x.value, "--"+x.name+" "+defaults[x.name])
+		// ParseConfig takes a word with a letter in front for another setting.
+		if n := len(strings.Fields(x.value)); n == 0 || n > x.most || strings.ContainsAny(x.value, ",=") || unicode.IsLetter(rune(x.value[0])) {
+			return o, fmt.Errorf("--%s %q: not understood: write it as in %q", x.name, x.value, "--"+x.name+" "+examples[x.name])
 		}
 		word := x.name + " " + x.value
 		if _, err := netem.ParseConfig(word); err != nil {
@@ -112,8 +114,8 @@ func (f *demoFlags) options() (demo.Options, error) {
 	return o, err
 }
 
-// defaults are examples of what the flags of the wire take.
-var defaults = map[string]string{"rate": "50mbit", "delay": "10ms", "loss": "0.5%", "reorder": "1%"}
+// examples are what the flags of the wire take.
+var examples = map[string]string{"rate": "50mbit", "delay": "10ms", "loss": "0.5%", "reorder": "1%"}
 
 // run is the command.
 func (f *demoFlags) run(cmd *cobra.Command, args []string) error {
@@ -167,7 +169,7 @@ func (f *demoFlags) play(cmd *cobra.Command, o demo.Options, file bool) error {
 		s.stop()
 		return explain(cmd.Context(), err)
 	}
-	r := result{Report: *report, Seconds: time.Duration(report.Nanoseconds).Seconds(), Pcapng: capture.Name()}
+	r := result{Report: *report, Seconds: report.Took.Seconds(), Pcapng: capture.Name()}
 	if kept := f.keep || f.output != ""; kept && err == nil {
 		r.Received = received.Name()
 		err = received.Commit()

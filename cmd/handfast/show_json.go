@@ -19,7 +19,7 @@ func newJSONShow(w io.Writer) *jsonShow { return &jsonShow{json.NewEncoder(w)} }
 
 // jsonStep is a step of a ladder. Sequence numbers count from each side's SYN.
 type jsonStep struct {
-	Event      string `json:"event"` // "handshake" or "close"
+	Event      string `json:"event"` // "handshake", "repair" or "close"
 	At         int64  `json:"at_ns"` // since the host's clock began
 	From       string `json:"from"`
 	Flags      string `json:"flags,omitempty"`
@@ -45,6 +45,8 @@ func (j *jsonShow) steps(event string, steps []ladder.Step) {
 }
 
 func (j *jsonShow) Connected(steps []ladder.Step) { j.steps("handshake", steps) }
+
+func (j *jsonShow) Repaired(steps []ladder.Step) { j.steps("repair", steps) }
 
 func (j *jsonShow) Closed(steps []ladder.Step) { j.steps("close", steps) }
 

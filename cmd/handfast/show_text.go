@@ -24,6 +24,14 @@ var hostNames = [2]string{"A", "B"}
 // folds them into one line.
 const foldFrom = 3
 
+// The most lines that a ladder takes, and how many of them are its end when the
+// middle is left out: on a bad wire they would fill pages.
+const (
+	handshakeLines = 40
+	ladderLines    = 20
+	lastLines      = 8
+)
+
 // barTime is the time between two pictures of the progress bar.
 const barTime = 100 * time.Millisecond
 
@@ -57,25 +65,33 @@ func (t *textShow) begin() {
 	if t.o.IPv6 {
 		family = "IPv6"
 	}
-	t.line("%s over a wire with: %v, mtu %db", family, t.o.Wire, t.o.MTU)
+	t.line("The wire: %s, mtu %db, %v", family, t.o.MTU, t.o.Wire)
 	if t.copyAt != "" {
 		t.line("The copy, until the end (--keep or -o keeps it): %s", t.copyAt)
 	}
 }
 
-func (t *textShow) draw(steps []ladder.Step, fold int) {
+// draw prints a ladder of at most the given number of lines.
+func (t *textShow) draw(steps []ladder.Step, fold, lines int) {
 	if t.origin == 0 && len(steps) > 0 {
 		t.origin = steps[0].At
 	}
-	for _, l := range ladder.Draw(steps, ladder.Options{Width: t.out.Width, Names: hostNames, Origin: t.origin,
-		ASCII: t.out.ASCII, Color: t.out.Color, Fold: fold}) {
+	all := ladder.Draw(steps, ladder.Options{Width: t.out.Width, Names: hostNames, Origin: t.origin,
+		ASCII: t.out.ASCII, Color: t.out.Color, Fold: fold})
+	for i, l := range all {
+		if skip := len(all) - lines; skip > 1 && i >= lines-lastLines && i < len(all)-lastLines {
+			if i == lines-lastLines {
+				t.line("%26s(%d lines are left out here)", "", skip)
+			}
+			continue
+		}
 		t.line("%s", l)
 	}
 }
 
 func (t *textShow) Connected(steps []ladder.Step) {
 	t.title("Handshake: A opens a connection to B, which listens")
-	t.draw(steps, 0)
+	t.draw(steps, 0, handshakeLines)
 	t.title("Transfer: A asks for %q, B answers with the bytes", t.o.Source.Name)
 	if t.out.Terminal {
 		t.startBar()
@@ -124,9 +140,14 @@ func (t *textShow) Progress(p demo.Progress) {
 	}
 }
 
+func (t *textShow) Repaired(steps []ladder.Step) {
+	t.title("The first loss, until it is repaired")
+	t.draw(steps, foldFrom, ladderLines)
+}
+
 func (t *textShow) Closed(steps []ladder.Step) {
 	t.title("Close: B has sent everything and closes first, then A")
-	t.draw(steps, foldFrom)
+	t.draw(steps, foldFrom, ladderLines)
 }
 
 func (t *textShow) stop() { t.stopBar() }
@@ -144,7 +165,7 @@ func (t *textShow) end(r *result) {
 	t.line("%s, %d of them again; the wire lost %s.", count(r.Segments, "segment"), r.Retransmissions, count(r.Lost, "packet"))
 	for i, state := range []string{r.StateA, r.StateB} {
 		if state == "TIME-WAIT" {
-			t.line("%s would stay in TIME-WAIT for %v more (2 MSL), to answer what comes late.", hostNames[i], r.TimeWait)
+			t.line("%s would stay in TIME-WAIT for %.0f s more (2 MSL), to answer what comes late.", hostNames[i], r.TimeWait.Seconds())
 		}
 	}
 	if r.Received != "" {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -42,6 +41,9 @@ type Watcher interface {
 	// Progress comes about ten times a second from then on, and once more, with
 	// Done set, when A's program has read all.
 	Progress(p Progress)
+	// Repaired tells the steps of the first loss of a piece of the file, up to
+	// the ACK of its retransmission, if there was one early in the transfer.
+	Repaired(steps []ladder.Step)
 	// Closed tells the steps of the close, once both sides have come to its
 	// end.
 	Closed(steps []ladder.Step)
@@ -59,16 +61,16 @@ type Progress struct {
 
 // Report is what came of it.
 type Report struct {
-	File            string `json:"file"`
-	Bytes           int64  `json:"bytes"` // that arrived
-	Nanoseconds     int64  `json:"nanoseconds"`
-	Segments        uint64 `json:"segments"`        // that both hosts sent, as on the wire
-	Retransmissions uint64 `json:"retransmissions"` // of them, sent again
-	Lost            uint64 `json:"lost"`            // packets that the wire dropped
-	SHA256Sent      string `json:"sha256_sent"`     // what B's program read from the file
-	SHA256Received  string `json:"sha256_received"` // what A's program read from its connection
-	StateA          string `json:"state_a"`         // at the end
-	StateB          string `json:"state_b"`
+	File            string        `json:"file"`
+	Bytes           int64         `json:"bytes"`           // that arrived
+	Took            time.Duration `json:"-"`               // until A's program had read all
+	Segments        uint64        `json:"segments"`        // that both hosts sent, as on the wire
+	Retransmissions uint64        `json:"retransmissions"` // of them, sent again
+	Lost            uint64        `json:"lost"`            // packets that the wire dropped
+	SHA256Sent      string        `json:"sha256_sent"`     // what B's program read from the file
+	SHA256Received  string        `json:"sha256_received"` // what A's program read from its connection
+	StateA          string        `json:"state_a"`         // at the end
+	StateB          string        `json:"state_b"`
 	// TimeWait is how long TIME-WAIT lasts, 2 MSL.
 	TimeWait time.Duration `json:"-"`
 }
@@ -127,6 +129,9 @@ func (p *play) run(ctx context.Context) (*Report, error) {
 		s, c = p.collect(s, c, server, client)
 		return nil, cause(ctx, err, s, c)
 	}
+	if steps := firstRepair(p.beginning()); len(steps) > 0 {
+		p.w.Repaired(steps)
+	}
 	p.w.Closed(p.closing())
 	r := p.report(took)
 	r.SHA256Sent, r.SHA256Received = s.hash, c.hash
@@ -139,6 +144,7 @@ func (p *play) run(ctx context.Context) (*Report, error) {
 // watch waits for both programs and both connections, and keeps the Watcher
 // informed. took is the time until all bytes had arrived.
 func (p *play) watch(ctx context.Context, server <-chan served, client <-chan fetched) (s *served, c *fetched, took time.Duration, err error) {
+	p.rate.add(p.began, 0)
 	tick := time.NewTicker(tickTime)
 	defer tick.Stop()
 	for s == nil || c == nil || !p.ended() {
@@ -163,7 +169,7 @@ func (p *play) watch(ctx context.Context, server <-chan served, client <-chan fe
 		}
 		if !p.connected && p.events[0].has(tcp.Established) && p.events[1].has(tcp.Established) {
 			p.connected = true
-			p.w.Connected(p.handshake())
+			p.w.Connected(upToEstablished(p.beginning()))
 		}
 		if c != nil && p.connected && !p.told {
 			p.told = true
@@ -198,11 +204,11 @@ func (p *play) collect(s *served, c *fetched, server <-chan served, client <-cha
 // cause picks the error that explains best: an end from outside, then what
 // ailed the server's file, then the connection.
 func cause(ctx context.Context, err error, s *served, c *fetched) error {
-	var network *net.OpError
+	var file fileError
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case s.err != nil && !errors.As(s.err, &network):
+	case errors.As(s.err, &file):
 		return s.err
 	case c.err != nil:
 		return c.err
@@ -218,7 +224,7 @@ func (p *play) progress() Progress {
 }
 
 func (p *play) report(took time.Duration) *Report {
-	r := &Report{File: p.o.Source.Path, Bytes: p.got.Load(), TimeWait: timeWait(), Nanoseconds: int64(took), Lost: p.lost(),
+	r := &Report{File: p.o.Source.Path, Bytes: p.got.Load(), TimeWait: timeWait(), Took: took, Lost: p.lost(),
 		StateA: p.events[0].now().String(), StateB: p.events[1].now().String()}
 	if r.File == "" {
 		r.File = p.o.Source.Name

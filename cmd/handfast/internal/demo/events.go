@@ -11,10 +11,10 @@ import (
 	"github.com/handfast/handfast/wire"
 )
 
-// What is kept of each host's events: the first ones, for the ladder of the
-// handshake, and the last ones, for that of the close.
+// What is kept of each host's events: the first ones, for the ladders of the
+// handshake and of the first loss, and the last ones, for that of the close.
 const (
-	keepFirst = 256
+	keepFirst = 4096
 	keepLast  = 8192
 )
 
@@ -94,8 +94,8 @@ func (r *recorder) counts() (segments, again uint64, cwnd uint32) {
 	return r.segments, r.again, r.cwnd
 }
 
-// handshake returns the steps up to where both sides are ESTABLISHED.
-func (n *network) handshake() []ladder.Step {
+// beginning returns the steps of the first events.
+func (n *network) beginning() []ladder.Step {
 	var b ladder.Builder
 	n.shift(&b)
 	for i, r := range n.events {
@@ -105,13 +105,41 @@ func (n *network) handshake() []ladder.Step {
 		}
 		r.mu.Unlock()
 	}
-	steps := b.Steps()
+	return b.Steps()
+}
+
+// upToEstablished cuts off what comes after the handshake.
+func upToEstablished(steps []ladder.Step) []ladder.Step {
 	for i := range steps {
 		if steps[i].States == [2]uint8{uint8(tcp.Established), uint8(tcp.Established)} {
 			return steps[:i+1]
 		}
 	}
 	return steps
+}
+
+// firstRepair returns the steps from the first loss of a piece of the file up
+// to the ACK of its retransmission; none, if there was no loss early enough for
+// all of that to be kept.
+func firstRepair(steps []ladder.Step) []ladder.Step {
+	data := func(s *ladder.Step) bool { return s.From == ladder.Right && s.Len > 0 && s.Form != ladder.Arrival }
+	lost, again := -1, -1
+	for i := range steps {
+		s := &steps[i]
+		switch {
+		case lost < 0:
+			if data(s) && s.Lost {
+				lost = i
+			}
+		case again < 0:
+			if data(s) && s.Retransmit && !s.Lost && s.Seq-steps[lost].Seq < steps[lost].Len {
+				again = i
+			}
+		case s.From == ladder.Left && s.Form != ladder.Local && s.Ack-1-steps[lost].Seq < 1<<31 && !s.Lost:
+			return steps[lost : i+1]
+		}
+	}
+	return nil
 }
 
 // shift tells a Builder how the clocks of the two Hosts stand to each other.
@@ -153,9 +181,12 @@ const beforeFIN = 2
 func fromFIN(steps []ladder.Step) []ladder.Step {
 	fin := slices.IndexFunc(steps, func(s ladder.Step) bool { return s.Flags&wire.FlagFIN != 0 })
 	start := max(0, fin-beforeFIN)
-	for i := start - 1; i > 0; i-- {
-		if steps[i].States == steps[i-1].States {
+	for i := start; i > 0; i-- {
+		if !closes(steps[i-1].States, steps[i].States) {
 			continue
+		}
+		if i == start {
+			return steps[start-1:] // so that the state before is seen too
 		}
 		closed := steps[i]
 		closed.Form, closed.Note = ladder.Local, "CLOSE; data is still queued"
@@ -164,4 +195,14 @@ func fromFIN(steps []ladder.Step) []ladder.Step {
 		return append([]ladder.Step{before, closed}, steps[start:]...)
 	}
 	return steps[start:]
+}
+
+// closes reports whether one side has called CLOSE between two steps.
+func closes(before, after [2]uint8) bool {
+	for i := range after {
+		if s := tcp.State(after[i]); before[i] != after[i] && (s == tcp.FinWait1 || s == tcp.LastAck) {
+			return true
+		}
+	}
+	return false
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -45,21 +44,52 @@ func serve(l *handfast.Listener, src Source) served {
 	if string(name[:n]) == src.Name {
 		err = send(c, src, sum)
 	}
-	if err != nil {
-		c.SetLinger(0) // half a file must not look like a whole one: reset
-	}
-	return served{hash: digest(sum), err: errors.Join(err, c.Close())}
+	return served{hash: digest(sum), err: end(c, err)}
 }
+
+// end closes a connection, after an error by a reset: half a file must not look
+// like a whole one.
+func end(c *handfast.Conn, err error) error {
+	if err == nil {
+		return c.Close()
+	}
+	c.SetLinger(0)
+	c.Close()
+	return err
+}
+
+// fileError is an error of the file, not of the network.
+type fileError struct{ error }
+
+func (e fileError) Unwrap() error { return e.error }
 
 // send answers with the file's bytes.
 func send(c *handfast.Conn, src Source, sum hash.Hash) error {
 	f, err := src.Open()
 	if err != nil {
-		return err
+		return fileError{err}
 	}
 	defer f.Close()
-	_, err = io.Copy(c, io.TeeReader(f, sum))
+	r := &fileReader{r: io.TeeReader(f, sum)}
+	if _, err = io.Copy(c, r); r.err != nil {
+		return fileError{r.err}
+	}
 	return err
+}
+
+// fileReader remembers the error of what it reads, which the connection's
+// ReadFrom returns as an error of the connection, as package net does.
+type fileReader struct {
+	r   io.Reader
+	err error
+}
+
+func (f *fileReader) Read(b []byte) (int, error) {
+	n, err := f.r.Read(b)
+	if err != nil && err != io.EOF {
+		f.err = err
+	}
+	return n, err
 }
 
 // fetched is what came of the client's conversation.
@@ -81,10 +111,7 @@ func fetch(ctx context.Context, a *handfast.Host, to netip.AddrPort, name string
 	}
 	sum := sha256.New()
 	_, err = io.CopyBuffer(&counter{io.MultiWriter(sum, into), got}, onlyReader{c}, make([]byte, copySize))
-	if err != nil {
-		c.SetLinger(0)
-	}
-	return fetched{hash: digest(sum), err: errors.Join(err, c.Close())}
+	return fetched{hash: digest(sum), err: end(c, err)}
 }
 
 // counter counts what is written through it.
