@@ -96,6 +96,7 @@ type Engine struct {
 	resets   tokenBucket
 
 	icmpErrors *icmp.Limiter
+	cookieKey  sipKey
 	pathGen    uint16 // moves on whenever a path turns out narrower
 
 	seg, reply tcp.Segment // scratch

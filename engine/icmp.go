@@ -8,6 +8,7 @@ import (
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/pkt"
 	"github.com/handfast/handfast/tcp"
+	"github.com/handfast/handfast/trace"
 	"github.com/handfast/handfast/wire"
 )
 
@@ -242,6 +243,7 @@ func (e *Engine) tcpError(now mono.Time, q *icmp.Quoted) bool {
 			e.learnPathMTU(now, q, e.ifaces[h.iface])
 		case icmp.Hard: // nobody there: the SYN was forged, or its sender is gone
 			tcp.CheckEdge(tcp.SynReceived, tcp.Listen, tcp.OnRST)
+			e.traceChange(now, h.rec.ID, tcp.SynReceived, tcp.Listen, tcp.OnRST, trace.WhyPeerReset)
 			e.stats.Count[HalfOpenReset]++
 			e.dropHalfOpen(i)
 		}

@@ -26,6 +26,7 @@ type Listener struct {
 	half    int     // half-open records
 	queue   []*Conn // completed handshakes, oldest first
 	head    int
+	cookies mono.Time // until when SYN cookies may come back
 	closed  bool
 	inReady bool
 
@@ -201,7 +202,9 @@ func (l *Listener) Close(now mono.Time) {
 func (e *Engine) inputListen(now mono.Time, l *Listener, f *Flow, hash uint32, iface *Interface) {
 	switch tcp.ArriveListen(&e.seg) {
 	case tcp.ListenReset:
-		e.reset(now, f, iface)
+		if !e.inputCookie(now, l, f, hash, iface) {
+			e.reset(now, f, iface)
+		}
 	case tcp.ListenDrop:
 		e.stats.Count[ListenDropped]++
 	case tcp.ListenSYN:
@@ -213,23 +216,19 @@ func (e *Engine) inputListen(now mono.Time, l *Listener, f *Flow, hash uint32, i
 // TIME-WAIT record that the SYN is to end, if any. It reports false when there
 // is no room.
 func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, iface *Interface, old *tcp.TimeWaitRecord) bool {
-	switch {
-	case l.full():
-		e.stats.Count[ListenOverflow]++
-		return false
-	case l.half >= e.limits.HalfOpenPerListener:
-		e.stats.Count[ListenHalfOpenOverflow]++
-		return false
-	case e.conns.len() >= e.limits.Connections:
-		e.stats.Count[ConnectionsOverflow]++
-		return false
-	case e.perPeer[f.Remote] >= e.limits.ConnectionsPerPeer:
-		e.stats.Count[PeerOverflow]++
+	if !e.mayEstablish(l, f) {
 		return false
 	}
-	i := e.half.alloc()
-	if i == 0 {
+	i := uint32(0)
+	if l.half >= e.limits.HalfOpenPerListener {
+		e.stats.Count[ListenHalfOpenOverflow]++
+	} else if i = e.half.alloc(); i == 0 {
 		e.stats.Count[HalfOpenOverflow]++
+	}
+	if i == 0 {
+		if old == nil {
+			e.sendCookie(now, l, f, iface)
+		}
 		return false
 	}
 	h := e.half.at(i)
@@ -287,29 +286,44 @@ func (e *Engine) inputHalfOpen(now mono.Time, i uint32, f *Flow, iface *Interfac
 	}
 }
 
+// mayEstablish reports whether there is room for one more connection through a
+// listener, and counts what stands in the way if not.
+func (e *Engine) mayEstablish(l *Listener, f *Flow) bool {
+	switch {
+	case l.full():
+		e.stats.Count[ListenOverflow]++
+	case e.conns.len() >= e.limits.Connections:
+		e.stats.Count[ConnectionsOverflow]++
+	case e.perPeer[f.Remote] >= e.limits.ConnectionsPerPeer:
+		e.stats.Count[PeerOverflow]++
+	default:
+		return true
+	}
+	return false
+}
+
 // establish makes a connection of a half-open record whose SYN-ACK was
 // acknowledged by the segment at hand.
 func (e *Engine) establish(now mono.Time, i uint32) {
 	h := e.half.at(i)
-	l := h.l
-	if l.full() {
-		e.stats.Count[ListenOverflow]++ // the SYN-ACK goes again, and so does the ACK
-		return
+	if !e.mayEstablish(h.l, &h.flow) {
+		if e.perPeer[h.flow.Remote] >= e.limits.ConnectionsPerPeer { // many handshakes at once
+			e.dropHalfOpen(i)
+		}
+		return // else the SYN-ACK goes again, and so does the ACK
 	}
-	if e.conns.len() >= e.limits.Connections {
-		e.stats.Count[ConnectionsOverflow]++
-		return
-	}
-	if e.perPeer[h.flow.Remote] >= e.limits.ConnectionsPerPeer { // many handshakes at once
-		e.stats.Count[PeerOverflow]++
-		e.dropHalfOpen(i)
-		return
-	}
-	c := e.newConn()
-	c.id = h.rec.ID
-	c.flow, c.hash, c.iface, c.rcvTOS = h.flow, h.hash, h.iface, e.dgram.TOS
-	c.TCB.Accept(now, e.tcp, &h.rec)
+	rec, flow, hash, l, iface := h.rec, h.flow, h.hash, h.l, e.ifaces[h.iface]
 	e.dropHalfOpen(i)
+	e.open(now, l, &rec, &flow, hash, iface)
+}
+
+// open makes a connection of a record, and hands it the segment at hand, which
+// acknowledges our SYN-ACK.
+func (e *Engine) open(now mono.Time, l *Listener, rec *tcp.HalfOpen, f *Flow, hash uint32, iface *Interface) {
+	c := e.newConn()
+	c.id = rec.ID
+	c.flow, c.hash, c.iface, c.rcvTOS = *f, hash, uint16(iface.ID), e.dgram.TOS
+	c.TCB.Accept(now, e.tcp, rec)
 	c.TCB.Arrive(now, &e.seg)
 	if c.State() == tcp.Closed {
 		return

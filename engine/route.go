@@ -16,6 +16,7 @@ func (e *Engine) initIP(secret sipKey) {
 	k := secret.derive(domainIdents)
 	e.idents = ip.NewIDs(ip.Key{K0: k.k0, K1: k.k1})
 	e.icmpErrors = e.newICMPLimiter(secret)
+	e.cookieKey = secret.derive(domainCookie)
 }
 
 // Domains of keys derived for other packages, beyond those of this one.

@@ -29,6 +29,9 @@ const (
 	HalfOpenTimeout
 	HalfOpenReset
 	SYNACKsSent
+	SYNCookiesSent
+	SYNCookiesAccepted
+	SYNCookiesRefused
 	ConnectionsOverflow
 	PeerOverflow
 	OrphansOverflow
@@ -73,11 +76,14 @@ var counterTable = [NumCounters]struct{ name, help string }{
 	TCPRefused:             {"tcp_refused", "connections of ours that ended before they were established"},
 	ListenDropped:          {"listen_dropped", "dropped: a segment that LISTEN has no use for"},
 	ListenOverflow:         {"listen_overflow", "dropped: the queue of completed handshakes is full"},
-	ListenHalfOpenOverflow: {"listen_half_open_overflow", "dropped: a SYN when the listener's half-open records are used up"},
-	HalfOpenOverflow:       {"half_open_overflow", "dropped: a SYN when all half-open records are used up"},
+	ListenHalfOpenOverflow: {"listen_half_open_overflow", "SYNs when the listener's half-open records are used up; cookies answer"},
+	HalfOpenOverflow:       {"half_open_overflow", "SYNs when all half-open records are used up; cookies answer"},
 	HalfOpenTimeout:        {"half_open_timeout", "half-open records given up after the last SYN-ACK"},
 	HalfOpenReset:          {"half_open_reset", "half-open records ended by a RST or SYN of the peer"},
 	SYNACKsSent:            {"syn_acks_sent", "SYN-ACKs sent from half-open records, repeated ones included"},
+	SYNCookiesSent:         {"syn_cookies_sent", "SYN-ACKs sent without a record (RFC 4987 §3.6)"},
+	SYNCookiesAccepted:     {"syn_cookies_accepted", "connections established from a cookie"},
+	SYNCookiesRefused:      {"syn_cookies_refused", "ACKs that acknowledge no cookie of ours while cookies are out"},
 	ConnectionsOverflow:    {"connections_overflow", "refused: all connections are used up"},
 	PeerOverflow:           {"peer_overflow", "refused: the peer has all the connections one may have"},
 	OrphansOverflow:        {"orphans_overflow", "reset: too many closed connections still had something to send"},

@@ -79,7 +79,7 @@ func (c *TCB) Accept(now mono.Time, cfg *Config, h *HalfOpen) {
 	c.snd.WL1, c.snd.WL2 = h.IRS, h.ISS
 	if h.Retransmitted {
 		c.flags |= fSYNLost
-	} else {
+	} else if h.Sent.IsSet() { // a cookie does not remember
 		c.rttSeq, c.rttStart = h.ISS+1, h.Sent
 		c.flags |= fTiming
 	}
