@@ -166,8 +166,9 @@ func (f *demoFlags) play(cmd *cobra.Command, o demo.Options, file bool) error {
 	s.begin()
 	report, err := demo.Run(cmd.Context(), o, s)
 	if err != nil && !errors.Is(err, demo.ErrDiffers) {
-		s.stop()
-		return explain(cmd.Context(), err)
+		err = explain(cmd.Context(), err)
+		s.stop(err)
+		return err
 	}
 	r := result{Report: *report, Seconds: report.Took.Seconds(), Pcapng: capture.Name()}
 	if kept := f.keep || f.output != ""; kept && err == nil {
@@ -199,7 +200,7 @@ type shower interface {
 	demo.Watcher
 	begin()
 	end(r *result)
-	stop() // it ended early
+	stop(err error) // it ended early
 }
 
 // result is a Report with the places of the files.
@@ -254,6 +255,8 @@ func cannot(what, name string, err error) error {
 // explain turns an error of the demo into words for its user.
 func explain(ctx context.Context, err error) error {
 	switch {
+	case errors.Is(context.Cause(ctx), errOutput):
+		return fmt.Errorf("%w; nothing was kept", context.Cause(ctx))
 	case ctx.Err() != nil:
 		return errors.New("interrupted; nothing was kept")
 	case errors.Is(err, syscall.ETIMEDOUT):

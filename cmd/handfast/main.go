@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/handfast/handfast/cmd/handfast/internal/term"
 )
 
 // The exit codes.
@@ -24,10 +26,35 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	// After the first signal the next one ends the process as usual.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	// A reader of our output that goes away must not kill the process in the
+	// midst of its files: the write fails, and that ends the work in order.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, cancel := context.WithCancelCause(ctx)
+	var stdout io.Writer = os.Stdout
+	if !term.Look(os.Stdout, os.Getenv).Terminal {
+		stdout = &output{os.Stdout, cancel}
+	}
+	os.Exit(run(ctx, os.Args[1:], stdout, os.Stderr))
+}
+
+// errOutput is why the work ends when nobody reads what it prints.
+var errOutput = errors.New("the output was closed")
+
+// output ends the work when it cannot be written to.
+type output struct {
+	w      io.Writer
+	cancel context.CancelCauseFunc
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if err != nil {
+		o.cancel(fmt.Errorf("%w: %w", errOutput, err))
+	}
+	return n, err
 }
 
 // run is the program: it returns the exit code.

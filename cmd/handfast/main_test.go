@@ -293,6 +293,53 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// When nobody reads the output any more, the demo ends and leaves no file.
+func TestClosedOutput(t *testing.T) {
+	p := newPlace(t)
+	cmd := p.command("demo", "--json", "--rate", "1mbit", "--keep")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	if _, err := stdout.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	stdout.Close()
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(errs.String(), "the output was closed") {
+		t.Errorf("exit code %d, want 1, and: %s", code, &errs)
+	}
+	if files := p.left(); len(files) > 0 {
+		t.Errorf("left behind: %v", files)
+	}
+}
+
+// A demo that fails says so in its last line of JSON too.
+func TestJSONOfFailure(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for an interrupt")
+	}
+	p := newPlace(t)
+	cmd := p.command("demo", "--json", "--loss", "100%")
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(300*time.Millisecond, func() { cmd.Process.Signal(os.Interrupt) })
+	cmd.Wait()
+	var r struct{ Event, Error string }
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil || r.Event != "failed" || !strings.Contains(r.Error, "interrupted") {
+		t.Errorf("%v: %s", err, &out)
+	}
+}
+
 // numbers are what differs between two runs: times, rates and hashes stay out
 // of the golden file.
 var numbers = []struct{ pattern, with string }{

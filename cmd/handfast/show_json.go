@@ -10,7 +10,7 @@ import (
 )
 
 // jsonShow prints one object per line: what the ladders would show, the
-// progress, and last the result.
+// progress, and last the result: an event "done" or "failed".
 type jsonShow struct {
 	enc *json.Encoder
 }
@@ -64,7 +64,12 @@ func (j *jsonShow) Progress(p demo.Progress) {
 
 func (j *jsonShow) begin() {}
 
-func (j *jsonShow) stop() {}
+func (j *jsonShow) stop(err error) {
+	j.enc.Encode(struct {
+		Event string `json:"event"`
+		Error string `json:"error"`
+	}{"failed", err.Error()})
+}
 
 func (j *jsonShow) end(r *result) {
 	j.enc.Encode(struct {

@@ -150,7 +150,7 @@ func (t *textShow) Closed(steps []ladder.Step) {
 	t.draw(steps, foldFrom, ladderLines)
 }
 
-func (t *textShow) stop() { t.stopBar() }
+func (t *textShow) stop(error) { t.stopBar() }
 
 func (t *textShow) end(r *result) {
 	t.title("SHA-256")
