@@ -30,11 +30,11 @@ const (
 
 // demoFlags are the flags of demo.
 type demoFlags struct {
-	ipv6, json, keep                 bool
-	rate, delay, loss, reorder, wire string
-	mtu                              int
-	seed                             uint64
-	pcap, output                     string
+	ipv6, json, keep           bool
+	rate, delay, loss, reorder string
+	mtu                        int
+	seed                       uint64
+	pcap, output               string
 }
 
 func newDemo() *cobra.Command {
@@ -186,7 +186,7 @@ func (f *demoFlags) play(cmd *cobra.Command, o demo.Options, file bool) error {
 func (f *demoFlags) show(cmd *cobra.Command, o *demo.Options, capture, received *pending.File) shower {
 	out := cmd.OutOrStdout()
 	if f.json {
-		return newJSONShow(out)
+		return newJSONShow(out, o)
 	}
 	s := &textShow{w: out, out: term.Look(out, os.Getenv), o: o}
 	if received != nil && !f.keep && f.output == "" {

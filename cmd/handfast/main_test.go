@@ -193,7 +193,7 @@ func TestJSON(t *testing.T) {
 			}
 			seen[x.Event] = true
 		}
-		for _, event := range []string{"handshake", "progress", "close", "done"} {
+		for _, event := range []string{"begin", "handshake", "progress", "close", "done"} {
 			if !seen[event] {
 				t.Errorf("%v: no line with the event %q", flags, event)
 			}
@@ -322,22 +322,28 @@ func TestClosedOutput(t *testing.T) {
 
 // A demo that fails says so in its last line of JSON too.
 func TestJSONOfFailure(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it waits for an interrupt")
+	cmd := newPlace(t).command("demo", "--json", "--loss", "100%")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	p := newPlace(t)
-	cmd := p.command("demo", "--json", "--loss", "100%")
-	var out bytes.Buffer
-	cmd.Stdout = &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(300*time.Millisecond, func() { cmd.Process.Signal(os.Interrupt) })
-	cmd.Wait()
-	var r struct{ Event, Error string }
-	if err := json.Unmarshal(out.Bytes(), &r); err != nil || r.Event != "failed" || !strings.Contains(r.Error, "interrupted") {
-		t.Errorf("%v: %s", err, &out)
+	defer cmd.Process.Kill()
+	s := bufio.NewScanner(stdout)
+	if !s.Scan() || !strings.Contains(s.Text(), `"event":"begin"`) || !strings.Contains(s.Text(), "loss 100%") {
+		t.Fatalf("the first line is %s (%v)", s.Text(), s.Err())
 	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Skip(err) // not on this system
+	}
+	s.Scan()
+	var r struct{ Event, Error string }
+	if err := json.Unmarshal(s.Bytes(), &r); err != nil || r.Event != "failed" || !strings.Contains(r.Error, "interrupted") {
+		t.Errorf("%v: %s", err, s.Bytes())
+	}
+	cmd.Wait()
 }
 
 // numbers are what differs between two runs: times, rates and hashes stay out

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/handfast/handfast/cmd/handfast/internal/demo"
+	"github.com/handfast/handfast/netem"
 	"github.com/handfast/handfast/trace"
 	"github.com/handfast/handfast/trace/ladder"
 )
@@ -13,9 +14,10 @@ import (
 // progress, and last the result: an event "done" or "failed".
 type jsonShow struct {
 	enc *json.Encoder
+	o   *demo.Options
 }
 
-func newJSONShow(w io.Writer) *jsonShow { return &jsonShow{json.NewEncoder(w)} }
+func newJSONShow(w io.Writer, o *demo.Options) *jsonShow { return &jsonShow{json.NewEncoder(w), o} }
 
 // jsonStep is a step of a ladder. Sequence numbers count from each side's SYN.
 type jsonStep struct {
@@ -62,7 +64,17 @@ func (j *jsonShow) Progress(p demo.Progress) {
 	}{"progress", p.Bytes, p.Total, p.Elapsed.Seconds(), p.BitsPerSecond, p.Cwnd, p.Retransmissions})
 }
 
-func (j *jsonShow) begin() {}
+func (j *jsonShow) begin() {
+	j.enc.Encode(struct {
+		Event string       `json:"event"`
+		File  string       `json:"file"`
+		Total int64        `json:"total"`
+		Wire  netem.Config `json:"wire"`
+		MTU   int          `json:"mtu"`
+		IPv6  bool         `json:"ipv6"`
+		Seed  uint64       `json:"seed"`
+	}{"begin", j.o.Source.String(), j.o.Source.Size, j.o.Wire, j.o.MTU, j.o.IPv6, j.o.Seed})
+}
 
 func (j *jsonShow) stop(err error) {
 	j.enc.Encode(struct {

@@ -224,11 +224,8 @@ func (p *play) progress() Progress {
 }
 
 func (p *play) report(took time.Duration) *Report {
-	r := &Report{File: p.o.Source.Path, Bytes: p.got.Load(), TimeWait: timeWait(), Took: took, Lost: p.lost(),
+	r := &Report{File: p.o.Source.String(), Bytes: p.got.Load(), TimeWait: timeWait(), Took: took, Lost: p.lost(),
 		StateA: p.events[0].now().String(), StateB: p.events[1].now().String()}
-	if r.File == "" {
-		r.File = p.o.Source.Name
-	}
 	for _, e := range p.events {
 		segments, again, _ := e.counts()
 		r.Segments += segments

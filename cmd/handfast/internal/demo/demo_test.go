@@ -115,8 +115,7 @@ func (v *viewer) check(t *testing.T, size int64) {
 	if p := path(v.closed, ladder.Right); !strings.HasPrefix(p, "ESTABLISHED FIN-WAIT-1 ") || !strings.HasSuffix(p, " TIME-WAIT") {
 		t.Errorf("the close shows B in %s", p)
 	}
-	last := v.closed[len(v.closed)-1]
-	if fin := v.closed[len(v.closed)-1]; uint64(fin.Seq) < uint64(size) {
+	if last := v.closed[len(v.closed)-1]; int64(last.Seq) < size {
 		t.Errorf("the last segment of the close has SEQ %d: not counted from B's SYN", last.Seq)
 	}
 	if n := len(v.progress); n == 0 || !v.progress[n-1].Done || v.progress[n-1].Bytes != size {

@@ -38,7 +38,7 @@ func serve(l *handfast.Listener, src Source) served {
 	n, err := c.Read(name)
 	if err != nil {
 		c.Close()
-		return served{err: fmt.Errorf("B waited for a file's name: %w", err)}
+		return served{err: fmt.Errorf("waiting at B for the name of a file: %w", err)}
 	}
 	sum := sha256.New()
 	if string(name[:n]) == src.Name {
@@ -107,7 +107,7 @@ func fetch(ctx context.Context, a *handfast.Host, to netip.AddrPort, name string
 	}
 	if _, err := c.Write([]byte(name)); err != nil {
 		c.Close()
-		return fetched{err: fmt.Errorf("A asked for the file: %w", err)}
+		return fetched{err: fmt.Errorf("asking for the file at A: %w", err)}
 	}
 	sum := sha256.New()
 	_, err = io.CopyBuffer(&counter{io.MultiWriter(sum, into), got}, onlyReader{c}, make([]byte, copySize))

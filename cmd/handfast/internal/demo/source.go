@@ -24,6 +24,14 @@ type Source struct {
 	Open func() (io.ReadCloser, error)
 }
 
+// String returns where the file is, or how it is called if it is nowhere.
+func (s Source) String() string {
+	if s.Path != "" {
+		return s.Path
+	}
+	return s.Name
+}
+
 // Random returns a Source of size bytes that follow from the seed.
 func Random(size int64, seed uint64) Source {
 	return Source{Name: "random.bin", Size: size, Open: func() (io.ReadCloser, error) {
