@@ -411,7 +411,7 @@ func TestTerminal(t *testing.T) {
 		if colors := bytes.Contains(out, []byte(bold)); colors != (noColor == "") {
 			t.Errorf("NO_COLOR=%q: colours %v:\n%q", noColor, colors, out)
 		}
-		if !bytes.Contains(out, []byte("░")) || !bytes.Contains(out, []byte(" 0 again")) {
+		if !bytes.Contains(out, []byte("░")) || !bytes.Contains(out, []byte("  cwnd ")) {
 			t.Errorf("NO_COLOR=%q: no bar in\n%q", noColor, out)
 		}
 	}

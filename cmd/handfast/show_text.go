@@ -32,6 +32,10 @@ const (
 	lastLines      = 8
 )
 
+// roomForCwnd is the width from which the congestion window is shown beside the
+// bar.
+const roomForCwnd = 76
+
 // barTime is the time between two pictures of the progress bar.
 const barTime = 100 * time.Millisecond
 
@@ -129,8 +133,12 @@ func (t *textShow) Progress(p demo.Progress) {
 		t.line(" 100 %%  %s in %.2f s: %s, %s sent again", size(p.Bytes), seconds,
 			rate(int64(float64(p.Bytes)*8/seconds)), count(p.Retransmissions, "segment"))
 	case t.bar != nil:
-		s := fmt.Sprintf("%s of %s  %-12s  cwnd %-9s  %d again", strings.TrimSuffix(size(p.Bytes), " MiB"), size(p.Total),
-			rate(p.BitsPerSecond), size(int64(p.Cwnd)), p.Retransmissions)
+		cwnd := fmt.Sprintf("  cwnd %-8s", size(int64(p.Cwnd)))
+		if t.out.Width < roomForCwnd {
+			cwnd = ""
+		}
+		s := fmt.Sprintf("%s/%s  %-11s%s  %d sent again", strings.TrimSuffix(size(p.Bytes), " MiB"), size(p.Total),
+			rate(p.BitsPerSecond), cwnd, p.Retransmissions)
 		t.status.Store(&s)
 		t.bar.SetCurrent(min(p.Bytes, max(1, p.Total)-1)) // complete is what stopBar says
 	case p.Total > 0 && p.Bytes*4/p.Total > t.shown:
