@@ -111,11 +111,11 @@ func (n *network) lost() uint64 {
 	return all
 }
 
-// queueTime is how long the queue before the transmitter may become: a wire
-// with a rate has one of this length, and of at least minQueueBytes.
+// The queue before a transmitter: what it sends in a queuesPerSecond-th of a
+// second (50 ms), but at least minQueueBytes.
 const (
-	queueDivisor  = 20 // of a second: 50 ms
-	minQueueBytes = 64 << 10
+	queuesPerSecond = 20
+	minQueueBytes   = 64 << 10
 )
 
 // WithQueue returns the wire with a bound on the queue before its transmitter,
@@ -123,7 +123,7 @@ const (
 // seconds that an unbounded one would hold.
 func WithQueue(c netem.Config) netem.Config {
 	if c.Rate > 0 && c.QueueBytes == 0 && c.QueuePackets == 0 {
-		c.QueueBytes = int(min(max(c.Rate/8/queueDivisor, minQueueBytes), netem.MaxQueueBytes))
+		c.QueueBytes = int(min(max(c.Rate/8/queuesPerSecond, minQueueBytes), netem.MaxQueueBytes))
 	}
 	return c
 }
