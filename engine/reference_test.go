@@ -183,10 +183,29 @@ func (e *refEnd) close(s reference.State, x *circumstance) {
 // got is what an endpoint looks like.
 type refGot struct {
 	state     reference.State
-	vars      *tcp.Vars // nil: no TCB
+	vars      *refVars // nil: no TCB
 	delivered uint32
 	signal    reference.Signal
 	deadline  mono.Time // of TIME-WAIT
+}
+
+// refVars are the variables of RFC 9293 §3.3.1, scaled. SND.NXT is the highest
+// it ever was: a timeout takes it back, but what was sent stays sent.
+type refVars struct {
+	ISS, SndUNA, SndNXT tcp.Seq
+	SndWND, MaxSndWND   uint32
+	SndWL1, SndWL2      tcp.Seq
+	IRS, RcvNXT         tcp.Seq
+	RcvWND              uint32
+	FINSent, Passive    bool
+}
+
+func varsOf(c *Conn) refVars {
+	var s tcp.Space
+	c.Space(&s)
+	return refVars{ISS: s.ISS, SndUNA: s.UNA, SndNXT: s.MAX, SndWND: s.SendWindow, MaxSndWND: s.MaxSendWindow,
+		SndWL1: s.WL1, SndWL2: s.WL2, IRS: s.IRS, RcvNXT: s.RcvNXT, RcvWND: uint32(max(0, s.Edge.Sub(s.RcvNXT))),
+		FINSent: s.FINSent, Passive: s.Passive}
 }
 
 // look reads the endpoint's state out of the Engine.
@@ -200,7 +219,7 @@ func (e *refEnd) look() refGot {
 	n := 0
 	if c != nil {
 		n++
-		v := c.Vars()
+		v := varsOf(c)
 		g.state, g.vars = reference.State(c.State()), &v
 		e.c = c
 	}
@@ -208,16 +227,16 @@ func (e *refEnd) look() refGot {
 		n++
 		r := &e.h.E.half.at(half).rec
 		g.state = reference.SynReceived
-		g.vars = &tcp.Vars{ISS: r.ISS, SndUNA: r.ISS, SndNXT: r.ISS + 1, SndWND: uint32(r.WND), MaxSndWND: uint32(r.WND),
+		g.vars = &refVars{ISS: r.ISS, SndUNA: r.ISS, SndNXT: r.ISS + 1, SndWND: uint32(r.WND), MaxSndWND: uint32(r.WND),
 			SndWL1: r.IRS, SndWL2: r.ISS, IRS: r.IRS, RcvNXT: r.IRS + 1, RcvWND: min(e.h.E.tcp.ReceiveBuffer, 65535), Passive: true}
 	}
 	if tw != 0 {
 		n++
 		r := &e.h.E.tw.at(tw).rec
 		g.state = reference.TimeWait
-		v := tcp.Vars{SndUNA: r.SndNXT, SndNXT: r.SndNXT, RcvNXT: r.RcvNXT, RcvWND: uint32(r.WND), FINSent: true}
+		v := refVars{SndUNA: r.SndNXT, SndNXT: r.SndNXT, RcvNXT: r.RcvNXT, RcvWND: uint32(r.WND), FINSent: true}
 		if e.c != nil {
-			v = e.c.Vars() // as they were when the record was made
+			v = varsOf(e.c) // as they were when the record was made
 			v.RcvNXT, v.SndNXT = r.RcvNXT, r.SndNXT
 		}
 		g.vars, g.deadline = &v, r.Deadline
@@ -381,7 +400,7 @@ func deviate(v reference.Vars, s reference.Seg, want *reference.Outcome) {
 
 // diffVars compares the variables. text says that the Engine has sent text of
 // its own, which the reference function knows nothing of.
-func diffVars(a *tcp.Vars, o *reference.Outcome, text bool) (diff string) {
+func diffVars(a *refVars, o *reference.Outcome, text bool) (diff string) {
 	check := func(name string, got, want uint32) {
 		if got != want {
 			diff += fmt.Sprintf("; %s = %d, want %d", name, got, want)

@@ -11,10 +11,14 @@ import (
 // mean something only once the peer's SYN is known.
 type Space struct {
 	ISS, UNA, NXT, MAX Seq
-	End                Seq // after the last byte queued: the place of the FIN
-	SendWindow         uint32
+	End                Seq    // after the last byte queued: the place of the FIN
+	WL1, WL2           Seq    // the segment that SendWindow is from
+	SendWindow         uint32 // scaled
+	MaxSendWindow      uint32 // the largest the peer ever offered
 	FINQueued          bool
+	FINSent            bool // the octet before MAX
 	FINAcked           bool
+	Passive            bool // began as a passive OPEN
 
 	IRS, RcvNXT Seq
 	Edge        Seq // RCV.NXT+RCV.WND as last advertised: it never moves left
@@ -30,7 +34,8 @@ type Space struct {
 // Space fills in a snapshot.
 func (c *TCB) Space(s *Space) {
 	*s = Space{ISS: c.snd.ISS, UNA: c.snd.UNA, NXT: c.snd.NXT, MAX: c.snd.MAX, End: c.sndEnd(),
-		SendWindow: c.snd.WND, FINQueued: c.has(fFINQueued), FINAcked: c.finAcked(),
+		WL1: c.snd.WL1, WL2: c.snd.WL2, SendWindow: c.snd.WND, MaxSendWindow: c.snd.maxWND,
+		FINQueued: c.has(fFINQueued), FINSent: c.finSent(), FINAcked: c.finAcked(), Passive: c.has(fPassive),
 		IRS: c.rcv.IRS, RcvNXT: c.rcv.NXT, Edge: c.rcv.edge, FINReceived: c.has(fFINReceived),
 		Charged: int(c.rcv.queue.charged), Urgent: c.rcv.urgent, UP: c.rcv.UP}
 	if c.rcv.ooo != nil {
