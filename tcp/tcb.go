@@ -286,6 +286,9 @@ func (c *TCB) end(now mono.Time, on Trigger, err Reason) {
 	c.deadlines = [numDeadlines]mono.Time{}
 	c.snd.queue.release()
 	if err != ReasonNone || c.has(fRcvClosed) {
+		if c.rcv.queue.n > 0 {
+			c.flags &^= fFINReceived // what is dropped was not read to its end
+		}
 		c.rcv.queue.release()
 	}
 	c.dropOutOfOrder()

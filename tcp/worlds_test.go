@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/handfast/handfast/internal/tcptest"
+	"github.com/handfast/handfast/tcp"
 )
 
 // What simulated worlds found, each as small as it gets.
@@ -80,4 +81,15 @@ func TestSACKBlocksFitSmallestMTU(t *testing.T) {
 		p.Recv("< . 21:25(4) ack 1")
 		p.Want("> . 1:1(0) ack 1 <" + c.options + ">")
 	}
+}
+
+// A reset that discards what was not read leaves no end of stream behind: a
+// program that looks for it first would believe that it has read all.
+func TestResetIsNoEOF(t *testing.T) {
+	p := tcptest.Established(t)
+	p.Recv("< FP. 1:101(100) ack 1")
+	p.Want("> . 1:1(0) ack 102")
+	p.Recv("< R 102:102(0)")
+	p.WantErr(tcp.ReasonReset)
+	p.WantEOF(false)
 }
