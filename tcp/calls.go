@@ -161,7 +161,7 @@ func (c *TCB) EOF() bool { return c.rcv.queue.n == 0 && c.has(fFINReceived|fRcvC
 // them, and says so with Consumed when it wants the window to follow.
 func (c *TCB) Take(max int, dst []pkt.Ref) int {
 	refs, _ := c.rcv.queue.take(max, dst)
-	if c.rcv.urgent && c.rcv.UP.LessEq(c.rcv.NXT.Add(-int(c.rcv.queue.n))) {
+	if c.rcv.urgent && c.rcv.UP.LessEq(c.nextUnread()) {
 		c.rcv.urgent = false // read; or it would be ahead again 2 GiB later
 	}
 	return refs
@@ -303,14 +303,19 @@ func (c *TCB) Urgent() (remaining int, ok bool) {
 	if !c.rcv.urgent {
 		return 0, false
 	}
+	if n := c.rcv.UP.Sub(c.nextUnread()); n > 0 {
+		return n, true
+	}
+	return 0, false
+}
+
+// nextUnread is the number of the next byte to be read.
+func (c *TCB) nextUnread() Seq {
 	next := c.rcv.NXT.Add(-int(c.rcv.queue.n))
 	if c.has(fFINReceived) {
 		next-- // the FIN is no byte of the stream
 	}
-	if n := c.rcv.UP.Sub(next); n > 0 {
-		return n, true
-	}
-	return 0, false
+	return next
 }
 
 // SetNoDelay switches Nagle's algorithm off (true) or on, RFC 9293 §3.7.4.

@@ -40,11 +40,13 @@ func TestWindowScaleFitsBuffer(t *testing.T) {
 // §3.8.5.
 func TestUrgentWithFIN(t *testing.T) {
 	p := tcptest.Established(t)
-	p.Recv("< FP.U 1:2(1) ack 1 urg 1")
-	if n, ok := p.TCB().Urgent(); n != 1 || !ok {
-		t.Errorf("%d bytes of urgent data (%t), 1 arrived", n, ok)
+	p.Recv("< FP.U 1:3(2) ack 1 urg 2")
+	for n := 2; n > 0; n-- {
+		if k, ok := p.TCB().Urgent(); k != n || !ok {
+			t.Errorf("%d bytes of urgent data (%t), %d are unread", k, ok, n)
+		}
+		p.Read(1)
 	}
-	p.Read(1)
 	if n, ok := p.TCB().Urgent(); ok {
 		t.Errorf("%d bytes of urgent data after all was read", n)
 	}
