@@ -30,6 +30,7 @@ type end struct {
 	pausing      bool // waits before a step
 	stalled      bool // has stalled once
 	atEOF        bool
+	readShut     bool // reads no more
 	shut, closed bool
 	early        bool // closed, aborted or given up before all was read
 	crashed      bool // its host was
@@ -96,11 +97,16 @@ func (e *end) lookAtUrgent() {
 
 // readSome reads as its specification says, and checks each byte.
 func (e *end) readSome() {
-	if e.reading || e.closed {
+	if e.reading || e.closed || e.readShut {
 		return
 	}
 	r := &e.spec.Read
 	for {
+		if r.ShutAt > 0 && e.read >= r.ShutAt {
+			e.readShut, e.early = true, true
+			e.conn.Shutdown(e.run.w.now, true, false)
+			return
+		}
 		if r.StallFor > 0 && !e.stalled && e.read >= r.StallAt {
 			e.stalled = true
 			e.pause(&e.reading, r.StallFor)
@@ -109,6 +115,9 @@ func (e *end) readSome() {
 		most := 1 << 30
 		if r.Max > 0 {
 			most = r.Max
+		}
+		if r.ShutAt > 0 {
+			most = min(most, int(r.ShutAt-e.read))
 		}
 		if r.StallFor > 0 && !e.stalled {
 			most = min(most, int(r.StallAt-e.read))
@@ -158,7 +167,7 @@ func (e *end) writeSome() {
 	for e.step < len(e.spec.Steps) && !e.closed && !e.pausing {
 		s := &e.spec.Steps[e.step]
 		if !e.begun {
-			if e.read < s.After {
+			if e.read < s.After && !e.readShut {
 				return
 			}
 			e.begun, e.left = true, s.Write
@@ -228,15 +237,15 @@ func (e *end) finish() {
 			e.shut = true
 			e.conn.Shutdown(w.now, false, true)
 		}
-		if e.atEOF {
+		if e.atEOF || e.readShut {
 			e.close()
 		}
 	case CloseAtEOF:
-		if e.atEOF {
+		if e.atEOF || e.readShut {
 			e.close()
 		}
 	case CloseAtOnce:
-		if e.read == e.peer.spec.total() {
+		if e.read == e.peer.spec.total() || e.readShut {
 			e.close()
 		}
 	case CloseEarly:
@@ -283,9 +292,9 @@ func (e *end) lookAtEnd() {
 	switch s := e.conn.State(); {
 	case s != tcp.Closed && s != tcp.TimeWait:
 		return
-	case !e.closed && e.conn.Err() == tcp.ReasonNone && e.conn.Buffered() > 0:
+	case !e.closed && !e.readShut && e.conn.Err() == tcp.ReasonNone && e.conn.Buffered() > 0:
 		return // it still reads
-	case !e.closed && s == tcp.TimeWait && !e.atEOF:
+	case !e.closed && s == tcp.TimeWait && !e.atEOF && !e.readShut:
 		return
 	}
 	e.ended, e.err = true, e.conn.Err()

@@ -29,6 +29,12 @@ func (r *run) report() Report {
 			rep.Clean++
 		}
 	}
+	for _, e := range r.echos {
+		rep.Answered += e.answered
+		if w.err == nil {
+			w.Fail(e.complain(rep.Drops))
+		}
+	}
 	rep.Hash, rep.Events, rep.Packets = w.digest, w.steps, w.packets
 	rep.Time = w.now.Sub(r.start)
 	rep.Err = w.err
@@ -61,9 +67,11 @@ func (r *run) explain(e *end, drops uint64) error {
 	case tcp.ReasonRefused:
 		ok = p.crashed || p.missed || p.early || p.err != tcp.ReasonNone || drops > 0
 	case tcp.ReasonTimeout, tcp.ReasonKeepalive:
-		ok = drops >= 3 || p.crashed || p.missed
+		ok = drops >= 3 || p.crashed || p.missed || p.conn == nil && r.incarnation(e)
 	case tcp.ReasonUserTimeout:
-		ok = e.spec.UserTimeout > 0 && (drops >= 1 || p.crashed || p.missed || p.spec.Read != ReadSpec{})
+		// What arrives out of order may be dropped too, for its memory's sake.
+		late := r.s.Faults&(Reorder|Jitter|Change) != 0
+		ok = e.spec.UserTimeout > 0 && (drops >= 1 || late || p.crashed || p.missed || p.spec.Read != ReadSpec{})
 	default:
 		ok = false
 	}
@@ -78,4 +86,20 @@ func (r *run) explain(e *end, drops uint64) error {
 // for the peer's FIN.
 func (r *run) lingered(e *end) bool {
 	return e.closed && e.read == e.peer.wrote && r.cfgs[e.host].FinWait2 > 0
+}
+
+// incarnation reports that another connection has the same addresses and ports.
+// Its TIME-WAIT may refuse a SYN for longer than that is sent again: without
+// timestamps a sequence number is newer only for half the time in which the
+// numbers come round (RFC 6191 §2), 137 s in the Linux profile.
+func (r *run) incarnation(e *end) bool {
+	for i := range r.conns {
+		c := &r.s.Conns[i]
+		for j := range r.conns {
+			if r.conns[j][0] == e && i != j && c.Ports == r.s.Conns[j].Ports && c.From == r.s.Conns[j].From {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -33,6 +33,10 @@ func Generate(seed uint64) Scenario {
 	for range n {
 		s.Conns = append(s.Conns, g.conn(&s, mtu, n, rtt))
 	}
+	g.ports(&s)
+	for range g.IntN(3) {
+		s.Echoes = append(s.Echoes, g.echo(&s, mtu))
+	}
 	g.events(&s, rtt, mtu)
 	return s
 }
@@ -73,6 +77,9 @@ func (g *generator) host(faults Class) HostSpec {
 		h.MTU = 1500
 	default:
 		h.MTU = int(g.number(576, 9000))
+	}
+	if g.oneIn(6) {
+		h.Backlog, h.AcceptDelay = 1, g.between(time.Microsecond, 20*time.Second)
 	}
 	if faults&Batch != 0 {
 		h.Coalesce = time.Duration(g.IntN(2)) * g.between(time.Microsecond, 2*time.Millisecond)
@@ -149,6 +156,33 @@ func (g *generator) conn(s *Scenario, mtu, n int, rtt time.Duration) ConnSpec {
 	return c
 }
 
+// ports lets some connections share a listener or even both ports.
+func (g *generator) ports(s *Scenario) {
+	for i := range s.Conns {
+		c := &s.Conns[i]
+		c.Ports = [2]int{i, i}
+		if c.Simultaneous || i == 0 {
+			continue
+		}
+		if b := &s.Conns[g.IntN(i)]; b.From == c.From && b.V6 == c.V6 && !b.Simultaneous {
+			switch g.IntN(3) {
+			case 0:
+				c.Ports[1] = b.Ports[1]
+			case 1:
+				c.Ports, c.Start = b.Ports, max(c.Start, b.Start+time.Nanosecond)
+			}
+		}
+	}
+}
+
+// echo draws an exchange of datagrams, of up to some forty fragments each.
+func (g *generator) echo(s *Scenario, mtu int) EchoSpec {
+	e := EchoSpec{From: g.IntN(2), V6: mtu >= minimumMTU6 && g.oneIn(2), Count: 1 + g.IntN(20)}
+	e.Start, e.Gap = g.between(time.Microsecond, s.Length), g.between(time.Microsecond, time.Second)
+	e.Size = echoHead + int(g.number(0, uint64(min(40*(mtu-60), 60_000))))
+	return e
+}
+
 func (g *generator) step(n uint64) StepSpec {
 	t := StepSpec{Write: n, Piece: 1 << 16, Urgent: g.oneIn(16)}
 	if g.oneIn(2) {
@@ -191,6 +225,9 @@ func (g *generator) end(e, from *EndSpec, size uint64, s *Scenario, rtt time.Dur
 	if g.oneIn(5) {
 		e.Read.StallAt = g.Uint64N(uint64(total) + 1)
 		e.Read.StallFor = g.between(time.Millisecond, 10*time.Minute)
+	}
+	if g.oneIn(20) {
+		e.Read.ShutAt = 1 + g.Uint64N(uint64(total)+1)
 	}
 	if g.oneIn(4) {
 		e.Keepalive = max(g.between(time.Millisecond, 5*time.Minute), 4*rtt+10*time.Second)
@@ -244,6 +281,9 @@ func (g *generator) events(s *Scenario, rtt time.Duration, mtu int) {
 				FaultEvent{At: from + g.between(time.Microsecond, s.Length), Kind: PowerOn, Host: host})
 		}
 	}
+	if s.Faults&Narrow != 0 {
+		g.narrow(s, at(), mtu)
+	}
 	if s.Faults&Change != 0 {
 		for range 1 + g.IntN(4) {
 			host := g.IntN(2)
@@ -251,4 +291,15 @@ func (g *generator) events(s *Scenario, rtt time.Duration, mtu int) {
 			s.Events = append(s.Events, FaultEvent{At: at(), Kind: Alter, Host: host, Wire: g.wire(s.Faults, r, mtu)})
 		}
 	}
+}
+
+// narrow draws a path whose MTU falls below that of the hosts.
+func (g *generator) narrow(s *Scenario, at time.Duration, mtu int) {
+	if mtu <= minimumMTU6 || s.Hosts[0].MaxGSO > 0 || s.Hosts[1].MaxGSO > 0 {
+		return
+	}
+	host := g.IntN(2)
+	w := s.Wire[host]
+	w.MTU = minimumMTU6 + g.IntN(mtu-minimumMTU6)
+	s.Events = append(s.Events, FaultEvent{At: at, Kind: Alter, Host: host, Wire: w})
 }

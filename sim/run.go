@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -31,6 +32,8 @@ type Report struct {
 	Clean   int    // connections of which every byte arrived
 	Bytes   uint64 // delivered
 	Drops   uint64 // packets that the wire dropped
+	// Answered counts datagrams that came back.
+	Answered int
 	// Err is the first thing that was wrong; nil if all went as it must.
 	Err error
 }
@@ -45,6 +48,7 @@ type run struct {
 	wire  *Wire
 	start mono.Time
 	conns [][2]*end
+	echos []*echo
 	cfgs  [2]*tcp.Config
 	// repaired is set when nothing goes wrong any more, and programs do not
 	// dawdle.
@@ -59,6 +63,7 @@ const (
 	patience    = 30 * time.Minute // after repair, to which comes
 	perSegment  = 3 * time.Second  // for each segment that must still be sent
 	maxTimeWait = 10 * time.Minute
+	redial      = 500 * time.Millisecond
 )
 
 // Run makes the scenario happen and reports.
@@ -126,6 +131,9 @@ func (r *run) build(o *Options) {
 			}
 		})
 	}
+	for i := range r.s.Echoes {
+		r.echos = append(r.echos, newEcho(r, i))
+	}
 	for i := range r.s.Events {
 		e := &r.s.Events[i]
 		w.At(r.start.Add(e.At), func() { r.fault(e) })
@@ -181,41 +189,72 @@ func (r *run) setClock() {
 // addr is where end j of connection i is.
 func (r *run) addr(i, j int) netip.AddrPort {
 	c := &r.s.Conns[i]
-	port := uint16(firstPort + i)
-	if j == 0 {
-		port = dialPort + uint16(i)
+	port := uint16(dialPort + c.Ports[0])
+	if j == 1 {
+		port = uint16(firstPort + c.Ports[1])
 	}
 	return netip.AddrPortFrom(r.wire.Addr(r.w.hosts[c.From^j], c.V6), port)
 }
 
-// acceptor attaches the connections that a listener gets to an end.
+// acceptor is the program of a listener.
 type acceptor struct {
-	l *engine.Listener
-	e *end
+	run  *run
+	l    *engine.Listener
+	host int
 }
 
-// Ready accepts.
+// Ready accepts, after the host's delay.
 func (a *acceptor) Ready() {
-	for c := a.l.Accept(); c != nil; c = a.l.Accept() {
-		if a.e.conn != nil {
-			c.Abort(a.e.run.w.now) // the dialling host has crashed, or this one
-			continue
-		}
-		a.e.attach(c)
-	}
-}
-
-func (r *run) listen(i int) {
-	e := r.conns[i][1]
-	h := r.w.hosts[e.host]
-	l, err := h.eng.Listen(r.w.now, &engine.ListenConfig{Local: r.addr(i, 1)})
-	if err != nil {
-		r.failf("listen on %v: %w", r.addr(i, 1), err)
+	if d := a.run.s.Hosts[a.host].AcceptDelay; d > 0 && !a.run.repaired {
+		a.run.w.After(d, a.accept)
 		return
 	}
-	l.Owner = &acceptor{l, e}
+	a.accept()
 }
 
+// accept gives each connection to the end whose peer dialled it: that one knows
+// the sequence number with which it began.
+func (a *acceptor) accept() {
+	for c := a.l.Accept(); c != nil; c = a.l.Accept() {
+		e := a.run.dialled(a.host, c)
+		if e == nil {
+			c.Abort(a.run.w.now) // who dialled has crashed, or this host has meanwhile
+			continue
+		}
+		e.attach(c)
+	}
+}
+
+// dialled returns the end on a host that a connection it accepted is for.
+func (r *run) dialled(host int, c *engine.Conn) *end {
+	var s, d tcp.Space
+	c.Space(&s)
+	for _, e := range r.conns {
+		if e[1].host != host || e[1].conn != nil || e[0].conn == nil || e[0].conn.Flow() != c.Flow().Reversed() {
+			continue
+		}
+		if e[0].conn.Space(&d); d.ISS == s.IRS {
+			return e[1]
+		}
+	}
+	return nil
+}
+
+// listen makes the listener of connection i, unless it is there.
+func (r *run) listen(i int) {
+	host := r.conns[i][1].host
+	h := r.w.hosts[host]
+	l, err := h.eng.Listen(r.w.now, &engine.ListenConfig{Local: r.addr(i, 1), Backlog: r.s.Hosts[host].Backlog})
+	switch {
+	case err == nil:
+		l.Owner = &acceptor{r, l, host}
+	case !errors.Is(err, engine.ErrAddrInUse):
+		r.failf("listen on %v: %w", r.addr(i, 1), err)
+	}
+}
+
+// dial opens connection i from end j. An address that is in use, by an earlier
+// incarnation, is tried again until it is free.
 func (r *run) dial(i, j int) {
 	e := r.conns[i][j]
 	h := r.w.hosts[e.host]
@@ -224,12 +263,14 @@ func (r *run) dial(i, j int) {
 		return
 	}
 	c, err := h.eng.Dial(r.w.now, &engine.DialConfig{Local: r.addr(i, j), Remote: r.addr(i, j^1)})
-	if err != nil {
-		// A simultaneous open's SYN may have arrived before.
+	switch {
+	case err == nil:
+		e.attach(c)
+	case errors.Is(err, engine.ErrAddrInUse):
+		r.w.After(redial, func() { r.dial(i, j) })
+	default:
 		r.failf("dial from %v to %v: %w", r.addr(i, j), r.addr(i, j^1), err)
-		return
 	}
-	e.attach(c)
 }
 
 // fault lets something go wrong.
@@ -264,7 +305,7 @@ func (r *run) powerOn(host int) {
 	}
 	r.w.hosts[host].Restart()
 	for i, c := range r.conns {
-		if c[1].host == host && !r.s.Conns[i].Simultaneous && !c[1].crashed {
+		if c[1].host == host && !r.s.Conns[i].Simultaneous {
 			r.listen(i)
 		}
 	}
@@ -339,6 +380,7 @@ func (r *run) repair() {
 	r.wire.Heal()
 	for i, h := range w.hosts {
 		r.powerOn(i)
+		h.cfg.Coalesce, h.cfg.TimerSlack = 0, 0
 		r.wire.SetConfig(h, netem.Config{Delay: min(r.s.Wire[i].Delay, 10*time.Millisecond)})
 	}
 	var look func()

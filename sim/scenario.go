@@ -25,10 +25,11 @@ const (
 	Crash                       // hosts lose power and start again
 	Batch                       // packets handed over late and together, late timers
 	Change                      // delay and loss change on the way
+	Narrow                      // the path's MTU falls, and ICMP says so
 	AllFaults Class = 1<<iota - 1
 )
 
-var classNames = [...]string{"loss", "burst", "reorder", "duplicate", "corrupt", "jitter", "slow", "partition", "crash", "batch", "change"}
+var classNames = [...]string{"loss", "burst", "reorder", "duplicate", "corrupt", "jitter", "slow", "partition", "crash", "batch", "change", "narrow"}
 
 // String lists the classes, "none" if there is none.
 func (c Class) String() string {
@@ -52,6 +53,7 @@ type Scenario struct {
 	Hosts  [2]HostSpec
 	Wire   [2]netem.Config // from host 0, from host 1
 	Conns  []ConnSpec
+	Echoes []EchoSpec
 	Events []FaultEvent
 	// Length is when, counted from the beginning, everything is repaired.
 	Length time.Duration
@@ -70,6 +72,8 @@ type HostSpec struct {
 	MTU, MaxGSO   int
 	Coalesce      time.Duration
 	TimerSlack    time.Duration
+	Backlog       int           // of its listeners; 0: the largest
+	AcceptDelay   time.Duration // how long its listeners' programs let connections wait
 }
 
 // ConnSpec is a connection of a Scenario.
@@ -78,6 +82,10 @@ type ConnSpec struct {
 	V6           bool
 	Start        time.Duration
 	Simultaneous bool // both dial at Start
+	// Ports are numbers for the ports of who dials and who listens: connections
+	// with the same one share the listener, and with both the same the second
+	// is an incarnation of the first, opened as soon as that is allowed.
+	Ports [2]int
 	// NearWrap, if not 0, is about how many bytes before the end of the
 	// sequence space the initial sequence number of end WrapEnd shall be, for
 	// the first connection of a Scenario.
@@ -113,6 +121,17 @@ type ReadSpec struct {
 	Gap      time.Duration // between two reads
 	StallAt  uint64        // bytes after which it stops
 	StallFor time.Duration // for how long
+	ShutAt   uint64        // bytes after which it shuts down reading; 0: never
+}
+
+// EchoSpec is datagrams that a program sends over UDP and another sends back.
+type EchoSpec struct {
+	From  int // the host that begins
+	V6    bool
+	Start time.Duration
+	Gap   time.Duration
+	Count int
+	Size  int // bytes of payload; beyond the MTU they travel in fragments
 }
 
 // Finish is how a program ends its connection.
@@ -177,8 +196,8 @@ func (s *Scenario) String() string {
 	}
 	for i := range s.Conns {
 		c := &s.Conns[i]
-		fmt.Fprintf(&b, "connection %d: from host %d at %v v6 %t simultaneous %t near wrap %d of end %d\n",
-			i, c.From, c.Start, c.V6, c.Simultaneous, c.NearWrap, c.WrapEnd)
+		fmt.Fprintf(&b, "connection %d: from host %d at %v ports %v v6 %t simultaneous %t near wrap %d of end %d\n",
+			i, c.From, c.Start, c.Ports, c.V6, c.Simultaneous, c.NearWrap, c.WrapEnd)
 		for j := range c.Ends {
 			e := &c.Ends[j]
 			fmt.Fprintf(&b, "  end %d: read %+v, %v (from %v on), nodelay %t early %t spare %t keepalive %v user timeout %v\n",
@@ -187,6 +206,9 @@ func (s *Scenario) String() string {
 				fmt.Fprintf(&b, "    %+v\n", t)
 			}
 		}
+	}
+	for _, e := range s.Echoes {
+		fmt.Fprintf(&b, "datagrams: %+v\n", e)
 	}
 	for _, e := range s.Events {
 		fmt.Fprintf(&b, "at %v: %v, host %d", e.At, e.Kind, e.Host)
@@ -212,7 +234,8 @@ func (s *Scenario) Without(c Class) Scenario {
 	t.Events = nil
 	for _, e := range s.Events {
 		switch {
-		case c&Partition != 0 && e.Kind <= Heal, c&Crash != 0 && (e.Kind == PowerOff || e.Kind == PowerOn), c&Change != 0 && e.Kind == Alter:
+		case c&Partition != 0 && e.Kind <= Heal, c&Crash != 0 && (e.Kind == PowerOff || e.Kind == PowerOn),
+			c&Change != 0 && e.Kind == Alter && e.Wire.MTU == 0, c&Narrow != 0 && e.Kind == Alter && e.Wire.MTU != 0:
 		default:
 			e.Wire = without(e.Wire, c)
 			t.Events = append(t.Events, e)
@@ -239,6 +262,9 @@ func without(n netem.Config, c Class) netem.Config {
 	}
 	if c&Jitter != 0 {
 		n.Jitter, n.Unordered = 0, false
+	}
+	if c&Narrow != 0 {
+		n.MTU = 0
 	}
 	if c&Slow != 0 {
 		n.Rate, n.QueueBytes, n.QueuePackets = 0, 0, 0

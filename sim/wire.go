@@ -108,6 +108,9 @@ func (l *Wire) Counters(from *Host) netem.Counters { return l.dirs[l.side(from)]
 // copies the packet into one buffer: the sender's may change from here on.
 func (l *Wire) send(side int, p *pkt.Packet) {
 	f := l.dirs[side].Send(l.w.now, p.Len())
+	if f.Reason == netem.DroppedMTU {
+		l.tooBig(side, p)
+	}
 	to := l.hosts[1-side]
 	iface := to.ports[l.places[1-side]].iface
 	for _, at := range f.At[:f.N] {
@@ -122,6 +125,45 @@ func (l *Wire) send(side int, p *pkt.Packet) {
 	}
 	p.Release()
 }
+
+// tooBig is what a router says who must drop a packet for its size: RFC 1191
+// §4, RFC 4443 §3.2. It is as far away as the other host.
+func (l *Wire) tooBig(side int, p *pkt.Packet) {
+	if len(p.Head) == 0 || p.Head[0]>>4 == 4 && !wire.IPv4(p.Head).DF() {
+		return // a router would cut it; this one does not
+	}
+	c := l.dirs[side].Config()
+	b := p.AppendTo(nil)
+	b = b[:min(len(b), routerQuote)]
+	n := wire.ICMPLen + len(b)
+	chunk := l.w.pool.Chunk(wire.IPv6Len + n)
+	m := chunk.Bytes()
+	to := wire.AddrFrom(l.addrs[side].of(b[0]>>4 == 6))
+	from := to
+	from[15] = routerHost
+	if b[0]>>4 == 4 {
+		head := wire.PutIPv4(m, &wire.IPv4Fields{TotalLen: uint16(wire.IPv4MinLen + n), TTL: routerTTL, Proto: wire.ProtoICMP, Src: from, Dst: to})
+		m = m[:head+n]
+		copy(m[head+wire.ICMPLen:], b)
+		wire.PutICMPv4(m[head:], wire.ICMPv4Unreachable, wire.UnreachFragNeeded, uint32(c.MTU))
+	} else {
+		wire.PutIPv6(m, &wire.IPv6Fields{PayloadLen: uint16(n), NextHeader: wire.ProtoICMPv6, HopLimit: routerTTL, Src: from, Dst: to})
+		m = m[:wire.IPv6Len+n]
+		copy(m[wire.IPv6Len+wire.ICMPLen:], b)
+		wire.PutICMPv6(m[wire.IPv6Len:], &from, &to, wire.ICMPv6PacketTooBig, 0, uint32(c.MTU))
+	}
+	q := l.w.pool.Packet()
+	q.SetFrame(chunk.Ref(m), len(m))
+	h := l.hosts[side]
+	l.w.plan(event{at: l.w.now.Add(2 * c.Delay), kind: arriveEvent, host: h, iface: h.ports[l.places[side]].iface, packet: q})
+}
+
+// The router of a Wire whose Config has an MTU.
+const (
+	routerQuote = 512 // bytes of the packet in its message
+	routerHost  = 254 // last byte of its addresses
+	routerTTL   = 64
+)
 
 // copy makes what a device hands up: one chunk, whose bytes it also returns,
 // and the headers apart or not.
