@@ -308,8 +308,13 @@ func (c *TCB) restartAfterIdle(now mono.Time) {
 // emitACK sends what carries no data: owed duplicate ACKs, an ACK, a probe.
 func (c *TCB) emitACK(now mono.Time, seg *Segment) bool {
 	why := c.why
+	// Deviation: the highest number sent instead of SND.NXT, which a timeout
+	// pulls back (RFC 9293 §3.10.7.4 has <SEQ=SND.NXT>). The peer may have what
+	// lies between and find the ACK unacceptable; when both ends retransmit,
+	// neither would ever use an ACK of the other's again. BSD and Linux do so
+	// too. Not beyond a window that shrank.
 	seg.SEQ = c.snd.MAX
-	if c.snd.NXT.Less(c.snd.MAX) && !c.has(fSYNUnacked) {
+	if c.snd.UNA.Add(int(c.snd.WND)).Less(seg.SEQ) {
 		seg.SEQ = c.snd.NXT
 	}
 	switch {
