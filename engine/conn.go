@@ -165,7 +165,7 @@ func (e *Engine) outputConn(now mono.Time, c *Conn) *pkt.Packet {
 	df := c.status&mayFragment == 0
 	room := uint32(0)
 	if df && (iface.MaxGSO > iface.MTU || iface.loopback) {
-		room = uint32(min(iface.MaxGSO, 65535) - 120) // IP and TCP headers with all options
+		room = uint32(max(0, min(iface.MaxGSO, 65535)-120)) // IP and TCP headers with all options
 	}
 	if !c.Emit(now, &e.seg, room) {
 		e.settle(now, c)
