@@ -28,7 +28,7 @@ func (q *rcvQueue) push(r pkt.Ref) {
 	if n := len(q.refs); n > q.head && absorb(&q.refs[n-1], r) {
 		return
 	}
-	if len(q.refs) == cap(q.refs) && q.head > 0 {
+	if len(q.refs) == cap(q.refs) && q.head > len(q.refs)/2 {
 		n := copy(q.refs, q.refs[q.head:])
 		clear(q.refs[n:])
 		q.refs, q.head = q.refs[:n], 0

@@ -46,7 +46,7 @@ func (q *sndQueue) push(r pkt.Ref) {
 			return
 		}
 	}
-	if len(q.pieces) == cap(q.pieces) && q.head > 0 {
+	if len(q.pieces) == cap(q.pieces) && q.head > len(q.pieces)/2 {
 		n := copy(q.pieces, q.pieces[q.head:])
 		clear(q.pieces[n:])
 		q.pieces = q.pieces[:n]
