@@ -314,7 +314,8 @@ func TestR9293_M51_SourceRoute_Deviation(t *testing.T) {
 }
 
 // A source route of the program overrides one that was received. RFC 9293
-// §3.9.2.1. Deviation: neither is used; what came with one is dropped.
+// §3.9.2.1. Deviation: neither is used, and what came with one is dropped,
+// because a source route lets a stranger choose the way back.
 func TestR9293_M52_SourceRouteOverride_Deviation(t *testing.T) {
 	if ok, h := arrivesWith(t, wire.IPv4OptSSRR, 7, 8, 10, 0, 0, 9, 0); ok || h.Stats().HalfOpen != 0 {
 		t.Error("a SYN with a strict source route was answered")
@@ -330,7 +331,8 @@ func TestR9293_M53_SourceRouteReturn_Deviation(t *testing.T) {
 }
 
 // A later source route overrides an earlier one. RFC 9293 §3.9.2.1. Deviation:
-// on a connection, too, a segment with one is dropped.
+// on a connection, too, a segment with one is dropped, because a source route
+// lets a stranger choose the way back.
 func TestR9293_S24_SourceRouteLater_Deviation(t *testing.T) {
 	h := newTestHarness(t, HarnessConfig{})
 	p, c := dialPeer(t, h, netip.AddrPort{}, at(them4, 80))
