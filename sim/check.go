@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/handfast/handfast/engine"
 	"github.com/handfast/handfast/mono"
@@ -172,7 +171,3 @@ func settled(h *Host) bool {
 	h.eng.Stats(&s)
 	return s.Connections == 0 && s.HalfOpen == 0
 }
-
-// longestWait is the longest that a connection of the configuration may wait
-// before it tries again.
-func longestWait(c *tcp.Config) time.Duration { return max(c.MaxRTO, c.KeepInterval) }

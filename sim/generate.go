@@ -136,7 +136,7 @@ func (g *generator) conn(s *Scenario, mtu, n int, rtt time.Duration) ConnSpec {
 	}
 	segments := g.number(1, 400)
 	if n == 1 && g.oneIn(4) {
-		segments *= 4
+		segments *= 16
 	}
 	switch g.IntN(5) {
 	case 0: // one way
@@ -200,15 +200,13 @@ func (g *generator) dialogue(c *ConnSpec, segments uint64, size [2]uint64, s *Sc
 			t := g.step(g.number(1, max(1, segments/uint64(rounds)*size[j])))
 			t.After = sent[j^1]
 			if g.oneIn(4) {
-				t.Delay = g.between(time.Microsecond, s.Length/uint64Duration(rounds)+time.Millisecond)
+				t.Delay = g.between(time.Microsecond, s.Length/time.Duration(rounds)+time.Millisecond)
 			}
 			c.Ends[j].Steps = append(c.Ends[j].Steps, t)
 			sent[j] += t.Write
 		}
 	}
 }
-
-func uint64Duration(n int) time.Duration { return time.Duration(n) }
 
 // end draws how a program reads, and its options; it reads what from writes, in
 // segments of up to size.

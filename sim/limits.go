@@ -14,7 +14,6 @@ const (
 	maxRounds     = 100_000         // of output and programs after one event
 	outputBatch   = 64              // packets asked of an engine at once
 	inputBatch    = 64              // packets handed to an engine at once
-	ruleInterval  = 1 << 10         // events between two looks at rules that cost much
 	sharePerRead  = 64              // references taken from a connection at once
 	defaultMTU    = 1500            // of a host that says nothing
 	minimumMTU6   = 1280            // RFC 8200 §5

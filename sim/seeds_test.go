@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/handfast/handfast/tcp"
+	"github.com/handfast/handfast/trace"
 )
 
 var (
@@ -35,10 +36,18 @@ func TestSeeds(t *testing.T) {
 	var mu sync.Mutex
 	sum := Report{Reasons: map[tcp.Reason]int{}}
 	failed := 0
+	var reached edges
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
+			var mine edges
+			defer func() {
+				mu.Lock()
+				reached.add(&mine)
+				mu.Unlock()
+			}()
+			listen := Options{Trace: func(int) trace.Sink { return &mine }}
 			for seed := range next {
-				r := runSafely(Generate(seed), Options{})
+				r := runSafely(Generate(seed), listen)
 				mu.Lock()
 				add(&sum, &r)
 				if r.Err != nil {
@@ -57,6 +66,7 @@ func TestSeeds(t *testing.T) {
 	}
 	close(next)
 	wg.Wait()
+	reached.report(t, count >= 2000 && *from == 1 && n == 1)
 	t.Logf("%d events, %d packets (%d lost), %d bytes delivered, %d connections whole, ends: %v, failed seeds: %d",
 		sum.Events, sum.Packets, sum.Drops, sum.Bytes, sum.Clean, sum.Reasons, failed)
 }
@@ -117,4 +127,53 @@ func shrink(s Scenario) Scenario {
 		}
 	}
 	return s
+}
+
+// edges counts how often each edge of the state machine was passed.
+type edges struct{ n [len(tcp.Edges)]int }
+
+// Trace counts changes of state.
+func (e *edges) Trace(ev *trace.Event) {
+	if ev.Kind != trace.StateChange {
+		return
+	}
+	for i := range tcp.Edges {
+		d := &tcp.Edges[i]
+		if uint8(d.From) == ev.From && uint8(d.To) == ev.To && uint8(d.On) == ev.On {
+			e.n[i]++
+			return
+		}
+	}
+}
+
+func (e *edges) add(o *edges) {
+	for i, n := range o.n {
+		e.n[i] += n
+	}
+}
+
+// unseen are edges that no world passes visibly: listeners do not trace, and no
+// program of a Scenario aborts in TIME-WAIT; SYN-RECEIVED goes back to LISTEN by
+// a SYN only if a host that crashed draws a number inside the old window.
+var unseen = map[tcp.Edge]bool{
+	{From: tcp.Closed, To: tcp.Listen, On: tcp.OnPassiveOpen}: true,
+	{From: tcp.Listen, To: tcp.Closed, On: tcp.OnClose}:       true,
+	{From: tcp.TimeWait, To: tcp.Closed, On: tcp.OnAbort}:     true,
+	{From: tcp.SynReceived, To: tcp.Listen, On: tcp.OnSYN}:    true,
+}
+
+// report says which edges were not passed, and fails if all ought to be.
+func (e *edges) report(t *testing.T, all bool) {
+	passed := 0
+	for i, n := range e.n {
+		d := tcp.Edges[i]
+		d.RFC = ""
+		switch {
+		case n > 0:
+			passed++
+		case all && !unseen[d]:
+			t.Errorf("no world went from %v to %v on %v", d.From, d.To, d.On)
+		}
+	}
+	t.Logf("%d of %d edges of the state machine passed", passed, len(e.n))
 }

@@ -48,9 +48,9 @@ func (p *bulk) Ready() {
 		Stream(1).Fill(b, p.sent.n)
 		p.sent.add(b)
 		p.from.Queue(p.w.Now(), c.Ref(b))
-		if p.sent.n == p.size {
-			p.from.Close(p.w.Now())
-		}
+	}
+	if p.sent.n == p.size && p.from.State() == tcp.Established { // before, CLOSE would discard it
+		p.from.Close(p.w.Now())
 	}
 	if p.to == nil {
 		return

@@ -1,0 +1,165 @@
+package sim
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/netem"
+	"github.com/handfast/handfast/pkt"
+	"github.com/handfast/handfast/tcp"
+)
+
+// Each rule about what may change between two events is broken once.
+func TestFollows(t *testing.T) {
+	before := seen{state: tcp.Established, flight: 1000, window: 2000,
+		space: tcp.Space{ISS: 100, UNA: 200, NXT: 1200, MAX: 1200, IRS: 500, RcvNXT: 600, Edge: 1600}}
+	for _, c := range []struct {
+		change func(*seen)
+		want   string
+	}{
+		{func(s *seen) {}, ""},
+		{func(s *seen) { s.space.UNA, s.space.MAX, s.space.RcvNXT, s.space.Edge = 300, 1500, 700, 1700 }, ""},
+		{func(s *seen) { s.space.UNA-- }, "SND.UNA moved left"},
+		{func(s *seen) { s.space.MAX-- }, "SND.MAX moved left"},
+		{func(s *seen) { s.space.NXT = 200 }, ""}, // after a timeout
+		{func(s *seen) { s.space.RcvNXT-- }, "RCV.NXT moved left"},
+		{func(s *seen) { s.space.Edge-- }, "right edge moved left"},
+		{func(s *seen) { s.space.IRS++ }, "IRS changed"},
+		{func(s *seen) { s.flight = 2300 }, ""},
+		{func(s *seen) { s.flight = 2301 }, "in flight"},
+		{func(s *seen) { s.flight, s.window = 900, 100 }, ""}, // cwnd fell, nothing was sent
+	} {
+		after := before
+		c.change(&after)
+		expect(t, after.follows(&before, 100), c.want)
+	}
+}
+
+// Each rule about two ends of one connection is broken once.
+func TestAgrees(t *testing.T) {
+	a := seen{state: tcp.Established, space: tcp.Space{ISS: 100, IRS: 500, UNA: 200, MAX: 1200, RcvNXT: 600, Edge: 1600}}
+	b := seen{state: tcp.Established, space: tcp.Space{ISS: 500, IRS: 100, UNA: 550, MAX: 700, RcvNXT: 900, Edge: 1500}}
+	for _, c := range []struct {
+		change func(a, b *seen)
+		want   string
+	}{
+		{func(a, b *seen) {}, ""},
+		{func(a, b *seen) { a.space.UNA = 901 }, "beyond what the peer has received"},
+		{func(a, b *seen) { a.space.MAX = 899 }, "less than what the peer has received"},
+		{func(a, b *seen) { b.space.Edge = 1199 }, ""}, // one octet is a probe
+		{func(a, b *seen) { b.space.Edge = 1198 }, "beyond the peer's window"},
+		{func(a, b *seen) { a.space.RcvNXT = 701 }, "outside the peer's"},
+		{func(a, b *seen) { a.space.RcvNXT = 549 }, "outside the peer's"},
+		{func(a, b *seen) { a.space.UNA, b.space.IRS = 901, 99 }, ""}, // another incarnation
+		{func(a, b *seen) { a.space.UNA, b.state = 901, tcp.SynSent }, ""},
+	} {
+		x, y := a, b
+		c.change(&x, &y)
+		expect(t, x.agrees(&y), c.want)
+	}
+}
+
+func expect(t *testing.T, err error, want string) {
+	t.Helper()
+	switch {
+	case want == "" && err != nil:
+		t.Errorf("unexpected: %v", err)
+	case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+		t.Errorf("%v, want %q", err, want)
+	}
+}
+
+// A stream of which bytes change places is noticed, and a wire that loses
+// everything explains what comes of it.
+func TestRunNotices(t *testing.T) {
+	s := Scenario{Seed: 1, Length: 1e9, Conns: []ConnSpec{{Ends: [2]EndSpec{
+		{Steps: []StepSpec{{Write: 10000, Piece: 1000}}}, {Finish: CloseAtEOF}}}}}
+	for i := range s.Hosts {
+		s.Hosts[i] = HostSpec{SendBuffer: 65536, ReceiveBuffer: 65536, MTU: 1500}
+		s.Wire[i] = netem.Config{Delay: 1e6}
+	}
+	if r := s.Run(Options{}); r.Err != nil || r.Clean != 1 || r.Bytes != 10000 || r.Reasons[tcp.ReasonNone] != 2 {
+		t.Fatalf("%+v", r)
+	}
+	n := 0
+	flip := func(w *World) error {
+		if n++; n == 1 {
+			w.Hosts()[1].Tap(func(_ mono.Time, out bool, p *pkt.Packet) {
+				if b := p.Body[0].B; !out && len(b) > 4 { // a checksum does not see words change places
+					b[0], b[1], b[2], b[3] = b[2], b[3], b[0], b[1]
+				}
+			})
+		}
+		return nil
+	}
+	expect(t, s.Run(Options{Rule: flip}).Err, "and should be")
+	s.Wire[0].Loss = netem.Always
+	if r := s.Run(Options{}); r.Err != nil || r.Reasons[tcp.ReasonNone]+r.Reasons[tcp.ReasonTimeout] == 0 {
+		t.Errorf("everything lost until it is repaired: %+v", r)
+	}
+}
+
+// A scenario without a class of faults has none of it, and is otherwise the
+// same; the text says everything.
+func TestWithout(t *testing.T) {
+	for seed := uint64(1); seed < 300; seed++ {
+		s := Generate(seed)
+		u := s.Without(AllFaults)
+		if u.Faults != 0 || len(u.Events) != 0 {
+			t.Fatalf("seed %d: %v remains, with %d events", seed, u.Faults, len(u.Events))
+		}
+		for i, c := range u.Wire {
+			if want := (netem.Config{Delay: s.Wire[i].Delay}); c != want {
+				t.Fatalf("seed %d: the wire is %v", seed, c)
+			}
+		}
+		if len(u.Conns) != len(s.Conns) || !strings.Contains(s.String(), "connection 0") {
+			t.Fatalf("seed %d: connections are gone", seed)
+		}
+	}
+}
+
+// Half of all scenarios are without a given class of faults, and the other
+// ranges are used to both ends.
+func TestGenerateRanges(t *testing.T) {
+	const n = 2000
+	var classes [16]int
+	small, large, v6, simultaneous, again, wraps := 0, 0, 0, 0, 0, 0
+	for seed := uint64(0); seed < n; seed++ {
+		s := Generate(seed)
+		for i := range classNames {
+			classes[i] += int(s.Faults >> i & 1)
+		}
+		for _, h := range s.Hosts {
+			if h.MTU < 68 || h.MTU > 9000 {
+				t.Fatalf("seed %d: MTU %d", seed, h.MTU)
+			}
+			small += b2i(h.ReceiveBuffer < 10)
+			large += b2i(h.ReceiveBuffer > 500_000)
+		}
+		for i, c := range s.Conns {
+			v6 += b2i(c.V6)
+			simultaneous += b2i(c.Simultaneous)
+			again += b2i(c.Ports[0] != i)
+			wraps += b2i(c.NearWrap != 0)
+		}
+	}
+	for i, k := range classes[:len(classNames)] {
+		if k < n*2/5 || k > n*3/5 {
+			t.Errorf("%s is on in %d of %d scenarios", classNames[i], k, n)
+		}
+	}
+	for i, k := range []int{small, large, v6, simultaneous, again, wraps} {
+		if k < n/50 {
+			t.Errorf("feature %d occurs %d times in %d scenarios", i, k, n)
+		}
+	}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
