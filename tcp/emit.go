@@ -184,15 +184,17 @@ func (c *TCB) emitData(now mono.Time, seg *Segment, room uint32) bool {
 		return c.refuse(seg)
 	}
 	// What the rules let out is one thing, how much of it two references hold
-	// another: it must not look like a small segment to the rules.
-	if n > 0 {
-		if k := c.snd.queue.span(c.snd.NXT, n); k < n && k > mss {
-			n = k - k%mss
-		} else {
-			n = k
-		}
-	}
+	// another: what is beyond them must not look like a small segment next time.
 	c.pend &^= pendOverride
+	if n > 0 {
+		k := c.snd.queue.span(c.snd.NXT, n)
+		if k < n && k < mss {
+			c.pend |= pendOverride
+		} else if k < n {
+			k -= k % mss
+		}
+		n = k
+	}
 	if n > mss {
 		seg.MSSCut = uint16(mss)
 	}

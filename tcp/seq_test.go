@@ -47,7 +47,7 @@ func TestSeqInWindow(t *testing.T) {
 				}
 			}
 		}
-		if s.In(s, 0) || (s - 1).In(s, 0) {
+		if s.In(s, 0) || (s-1).In(s, 0) {
 			t.Errorf("the empty window at %d holds something", s)
 		}
 	}
