@@ -9,7 +9,7 @@
 //	Deadline  when must Advance be called next?
 //	Ready     connections whose readiness changed
 //
-// A packet's way in: input.go, demux in tcp_input.go, then package tcp. Its way
+// A packet's way in: input.go, where its owner is found, then package tcp. Its way
 // out: output.go. Connections are in conn.go, listeners with their half-open
 // records in listener.go, TIME-WAIT records in timewait.go, UDP in udp.go,
 // ICMP in icmp.go. harness.go drives an Engine from outside with raw packets.

@@ -156,3 +156,41 @@ func TestEngineClose(t *testing.T) {
 		t.Errorf("the connection: %v", c.Err())
 	}
 }
+
+// Ready reports each connection whose readiness changed, once, and those that
+// still have something to send go on sending meanwhile.
+func TestReadyAndSendingAreApart(t *testing.T) {
+	h := newTestHarness(t, HarnessConfig{})
+	var peers []*peer
+	var conns []*Conn
+	for i := range 5 {
+		p, c := dialPeer(t, h, netip.AddrPort{}, at(them4, uint16(80+i)))
+		peers, conns = append(peers, p), append(conns, c)
+	}
+	if n := len(h.Ready()); n != 5 {
+		t.Errorf("%d connections are ready after the handshakes, want 5", n)
+	}
+	for i, p := range peers {
+		p.send(wire.FlagACK|wire.FlagPSH, "request")
+		p.send(wire.FlagACK|wire.FlagPSH, "request")
+		if n := h.Write(conns[i], []byte("response")); n != 8 {
+			t.Errorf("connection %d: wrote %d", i, n)
+		}
+		sent := segments(t, h)
+		if last := sent[len(sent)-1]; string(last.Data) != "response" {
+			t.Errorf("connection %d: sent %v", i, last.String())
+		}
+	}
+	r := h.Ready()
+	if len(r) != 5 {
+		t.Errorf("%d connections are ready, want 5", len(r))
+	}
+	for i, c := range r {
+		if c != conns[i] {
+			t.Errorf("the ready connection %d is %v", i, c.RemoteAddr())
+		}
+	}
+	if n := len(h.Ready()); n != 0 {
+		t.Errorf("%d connections are ready again", n)
+	}
+}
