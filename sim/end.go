@@ -292,7 +292,7 @@ func (e *end) lookAtEnd() {
 	switch s := e.conn.State(); {
 	case s != tcp.Closed && s != tcp.TimeWait:
 		return
-	case !e.closed && !e.readShut && e.conn.Err() == tcp.ReasonNone && e.conn.Buffered() > 0:
+	case !e.closed && !e.readShut && e.conn.Buffered() > 0:
 		return // it still reads
 	case !e.closed && s == tcp.TimeWait && !e.atEOF && !e.readShut:
 		return
