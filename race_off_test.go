@@ -1,0 +1,5 @@
+//go:build !race
+
+package handfast_test
+
+const raceEnabled = false
