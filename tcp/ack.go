@@ -45,7 +45,7 @@ func (c *TCB) acceptableACK(seg *Segment) bool {
 // although RFC 5961 §5.2 would let it pass early in a connection
 // (draft-ietf-tcpm-tcp-ghost-acks).
 func (c *TCB) ghostACK(seg *Segment) bool {
-	return c.bytesOut < 1<<31 && seg.ACK.Less(c.snd.ISS+1)
+	return c.bytesOut < 1<<30 && seg.ACK.Less(c.snd.ISS+1)
 }
 
 // ourFINAcked makes the changes of state that the ACK of our FIN brings about.
@@ -100,9 +100,11 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 	if c.snd.UNA == c.snd.MAX { // RFC 6298 §5.2
 		c.deadlines[dRetransmit], c.progress = 0, 0
 		c.flags &^= fPersist
-	} else if restart { // RFC 6298 §5.3
+	} else {
 		c.progress = now
-		c.armRetransmit(now)
+		if restart || c.userTimeout > 0 { // RFC 6298 §5.3; a user timeout counts from here
+			c.armRetransmit(now)
+		}
 	}
 	if wasFull || c.snd.queue.len() == 0 {
 		c.events |= EventWritable
@@ -127,7 +129,7 @@ func (c *TCB) updateWindow(now mono.Time, seg *Segment) {
 	if opened && c.snd.WND > 0 {
 		c.windowOpened(now)
 	}
-	if c.has(fPersist) && c.snd.WND > 0 {
+	if opened && c.has(fPersist) && c.snd.WND > 0 { // else it waits for the silly window override
 		c.stopPersist()
 	}
 }

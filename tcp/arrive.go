@@ -70,6 +70,9 @@ func (c *TCB) arriveFast(now mono.Time, seg *Segment) bool {
 func (c *TCB) heard(now mono.Time) {
 	c.lastRcv = now
 	c.keepSent = 0
+	if c.has(fPersist) {
+		c.expiries = 0 // it answers: RFC 9293 §3.8.6.1 (MUST-37)
+	}
 }
 
 // arriveSynSent is RFC 9293 §3.10.7.3.

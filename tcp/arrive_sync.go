@@ -291,7 +291,7 @@ func (c *TCB) text(now mono.Time, seg *Segment) {
 		c.keepOutOfOrder(now, seg, fin, finAt)
 		return
 	}
-	if c.rcv.ooo != nil && c.rcv.ooo.hasFIN {
+	if !fin && c.rcv.ooo != nil && c.rcv.ooo.hasFIN {
 		fin, finAt = true, c.rcv.ooo.fin
 	}
 	if fin && finAt == c.rcv.NXT {
@@ -360,7 +360,7 @@ func (c *TCB) keepOutOfOrder(now mono.Time, seg *Segment, fin bool, finAt Seq) {
 		c.rcv.ooo = new(oooQueue)
 	}
 	q := c.rcv.ooo
-	if fin {
+	if fin && !q.hasFIN { // the first one stands: a stream has one end
 		q.fin, q.hasFIN = finAt, true
 	}
 	c.dupOwed = min(c.dupOwed+1, maxDuplicatesOwed)

@@ -190,9 +190,11 @@ func (c *TCB) Consumed() bool {
 	// the window: otherwise the next ACK carries it. RFC 9293 §3.8.6.2.2.
 	mss := uint32(c.rcv.MSS)
 	step := min(max(c.rcv.size/4, 1), 4*mss)
+	least := min(max(c.rcv.size/2, 1), mss) // less does not move the edge: advertise
 	if left < mss {
-		step = min(max(c.rcv.size/2, 1), mss)
+		step = least
 	}
+	step = max(step, least)
 	if left > c.rcv.size/2 || gain < int(step) {
 		return false
 	}
@@ -278,6 +280,7 @@ func (c *TCB) Abort(now mono.Time) {
 	c.flags |= fDetached | fRcvClosed
 	switch c.state {
 	case Closed, Listen:
+		c.rcv.queue.release()
 		return
 	case SynReceived, Established, FinWait1, FinWait2, CloseWait:
 		c.owe(pendRST, trace.WhyAborted)
@@ -360,6 +363,9 @@ func (c *TCB) SetBuffers(send, receive int) {
 	}
 	if receive > 0 {
 		c.rcv.size = min(uint32(min(receive, maxBuffer)), 65535<<c.rcv.scale)
+		if c.rcv.scale > 0 { // below one unit of the scale no window could be offered
+			c.rcv.size = max(c.rcv.size, minWindowUnits<<c.rcv.scale)
+		}
 	}
 }
 
@@ -370,6 +376,9 @@ func (c *TCB) SetUserTimeout(d time.Duration) {
 	c.userTimeout = uint32(min(d/time.Millisecond, 1<<32-1))
 	if d > 0 {
 		c.userTimeout = max(1, c.userTimeout)
+	}
+	if end := c.progress.Add(c.limit()); c.limit() > 0 && c.progress != 0 && c.deadlines[dRetransmit] > end && !c.has(fPersist) {
+		c.deadlines[dRetransmit] = end
 	}
 }
 

@@ -150,7 +150,7 @@ func (c *TCB) emitRange(now mono.Time, seg *Segment, from Seq, why trace.Why) bo
 	c.lastSnd = now
 	c.urgentPointer(seg)
 	c.sent(now, seg, why)
-	if why != trace.WhyPartialACK || c.deadlines[dRetransmit] == 0 { // RFC 6582 §3.2: but for the first, recoveryACK
+	if !c.has(fPartialACK) || c.deadlines[dRetransmit] == 0 { // RFC 6582 §3.2: but for the first, recoveryACK
 		c.armRetransmit(now)
 	}
 	return true
@@ -169,6 +169,9 @@ func (c *TCB) emitData(now mono.Time, seg *Segment, room uint32) bool {
 	}
 	c.segOptions(now, &seg.Opts)
 	mss := c.cutSize(seg)
+	if c.snd.urgent {
+		room = 0 // one urgent pointer cannot be right in all pieces of a super-segment
+	}
 	usable, cwnd := c.usable(), c.cwndRoom()
 	if usable <= 0 {
 		return c.refuse(seg)
@@ -264,12 +267,12 @@ func (c *TCB) makeData(now mono.Time, seg *Segment, n int, fin bool) {
 	if c.snd.NXT.Less(c.snd.MAX) {
 		why = trace.WhyRetransmitTimeout
 		c.retransmits += uint32((n + int(c.effMSS()) - 1) / int(c.effMSS()))
-	} else {
-		c.bytesOut += uint64(n)
-		if !c.has(fTiming) {
-			c.rttSeq, c.rttStart = end, now
-			c.flags |= fTiming
-		}
+	} else if !c.has(fTiming) {
+		c.rttSeq, c.rttStart = end, now
+		c.flags |= fTiming
+	}
+	if fresh := c.snd.NXT.Add(n).Sub(c.snd.MAX); fresh > 0 {
+		c.bytesOut += uint64(fresh)
 	}
 	c.cfg.Congestion.OnSent(&c.cc, now, uint32(n), c.flight())
 	c.snd.NXT = end

@@ -143,6 +143,7 @@ const (
 func (h *HalfOpen) Arrive(now mono.Time, cfg *Config, seg *Segment) HalfOpenVerdict {
 	nxt := h.IRS + 1
 	if seg.Flags&(wire.FlagSYN|wire.FlagACK|wire.FlagRST) == wire.FlagSYN && seg.SEQ == h.IRS {
+		h.Retransmitted = true // Karn: which SYN-ACK will be acknowledged nobody knows
 		return HalfOpenSYNACK
 	}
 	rst := seg.Has(wire.FlagRST)
@@ -199,7 +200,7 @@ func (h *HalfOpen) Advance(now mono.Time, cfg *Config) (resend, gone bool) {
 	}
 	h.retries++
 	h.Retransmitted = true
-	h.Deadline = now.Add(min(cfg.InitialRTO<<h.retries, cfg.MaxRTO))
+	h.Deadline = now.Add(min(cfg.InitialRTO<<min(h.retries, 10), cfg.MaxRTO))
 	return true, false
 }
 

@@ -24,7 +24,8 @@ func (c *TCB) duplicateACK(now mono.Time) {
 	}
 	// RFC 6582 §3.2 step 2: not again for losses of the window before, nor for
 	// duplicates of its end, which our own needless retransmissions cause.
-	if c.dupACKs < dupThresh || c.snd.UNA.LessEq(c.recover) {
+	beyond := c.snd.UNA == c.recover && c.recover.Less(c.sacked) // SACK tells: these are no such duplicates
+	if c.dupACKs < dupThresh || c.snd.UNA.LessEq(c.recover) && !beyond {
 		return
 	}
 	c.flags |= fRecovery

@@ -285,7 +285,7 @@ func (c *TCB) end(now mono.Time, on Trigger, err Reason) {
 	c.pend &= pendRST
 	c.deadlines = [numDeadlines]mono.Time{}
 	c.snd.queue.release()
-	if err != ReasonNone || c.has(fRcvClosed) {
+	if c.has(fRcvClosed) || err != ReasonNone && !c.keepsUnread(on) {
 		if c.rcv.queue.n > 0 {
 			c.flags &^= fFINReceived // what is dropped was not read to its end
 		}
@@ -304,6 +304,15 @@ func (c *TCB) dropOutOfOrder() {
 	}
 }
 
+// keepsUnread reports whether what arrived in order can still be read after
+// the connection ended by a reset or a timeout, as with a kernel's socket.
+//
+// Deviation: RFC 9293 §3.10.7.4 flushes all queues; the Linux profile does as
+// Linux, because programs expect the answer that came before the reset.
+func (c *TCB) keepsUnread(on Trigger) bool {
+	return c.cfg.Profile == ProfileLinux && (on == OnRST || on == OnTimeout)
+}
+
 // tsNow is the timestamp clock: milliseconds, RFC 7323 §5.4.
 func (c *TCB) tsNow(now mono.Time) uint32 {
 	return uint32(int64(now)/int64(time.Millisecond)) + c.tsOffset
@@ -319,7 +328,7 @@ func (c *TCB) optionLen() int {
 
 // effMSS is how much data fits into one segment, Eff.snd.MSS of RFC 9293
 // §3.7.1.
-func (c *TCB) effMSS() uint32 { return uint32(int(c.snd.MSS) - c.optionLen()) }
+func (c *TCB) effMSS() uint32 { return uint32(max(int(c.snd.MSS)-c.optionLen(), 1)) }
 
 // flight is FlightSize, RFC 5681 §2: sent and not acknowledged.
 func (c *TCB) flight() uint32 { return uint32(c.snd.NXT - c.snd.UNA) }

@@ -110,6 +110,7 @@ func (c *TCB) gaveUp(now mono.Time) bool {
 			why = ReasonUserTimeout
 		}
 	case limit > 0 && c.expiries >= limit:
+	case c.has(fDetached) && c.snd.WND == 0 && c.backoff >= orphanProbes:
 	default:
 		return false
 	}
@@ -179,6 +180,11 @@ func (c *TCB) onPersist(now mono.Time) {
 	c.startPersist(now)
 }
 
+// orphanProbes is how often a connection that no program holds any more doubles
+// the interval of its probes before it is given up, answered or not: nobody
+// would free it otherwise. RFC 6429 §3 allows it; the number is Linux'.
+const orphanProbes = 8
+
 // gaveUpProbing ends a connection whose peer does not answer probes, or whose
 // application set a limit.
 func (c *TCB) gaveUpProbing(now mono.Time) bool {
@@ -188,6 +194,7 @@ func (c *TCB) gaveUpProbing(now mono.Time) bool {
 		why = ReasonUserTimeout
 	case c.cfg.Retries > 0 && c.expiries >= c.cfg.Retries:
 	case c.cfg.UserTimeout > 0 && c.expiries > 0 && now >= c.lastRcv.Add(c.cfg.UserTimeout):
+	case c.has(fDetached) && c.backoff >= orphanProbes:
 	default:
 		return false
 	}
