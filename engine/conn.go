@@ -41,6 +41,7 @@ const (
 	orphaned              // closed by its program, and counted
 	boundPort             // holds a binding of its own
 	activeOpen
+	holdsUnread // ended with bytes that nobody has read, and noted as such
 	mayFragment // the path is narrower than we believe: DF is not set
 )
 
@@ -134,6 +135,10 @@ func (e *Engine) forget(c *Conn) {
 	e.conns.remove(c)
 	e.timers.remove(c)
 	c.status &^= inTable
+	if c.Buffered() > 0 {
+		c.status |= holdsUnread
+		e.unread[c] = struct{}{}
+	}
 	if e.perPeer != nil && c.status&activeOpen == 0 {
 		if e.perPeer[c.flow.Remote]--; e.perPeer[c.flow.Remote] <= 0 {
 			delete(e.perPeer, c.flow.Remote)
@@ -298,11 +303,22 @@ func (c *Conn) RemoteAddr() netip.AddrPort {
 	return netip.AddrPortFrom(c.flow.Remote.Netip(), c.flow.RPort)
 }
 
+// letGo ends the note that an ended connection holds unread bytes.
+func (c *Conn) letGo() {
+	if c.status&holdsUnread != 0 {
+		c.status &^= holdsUnread
+		delete(c.e.unread, c)
+	}
+}
+
 // Queue is tcp.TCB.Queue.
 func (c *Conn) Queue(now mono.Time, r pkt.Ref) { c.TCB.Queue(now, r); c.e.touch(c) }
 
 // Consumed is tcp.TCB.Consumed. It reports whether a window update is due.
 func (c *Conn) Consumed() bool {
+	if c.Buffered() == 0 {
+		c.letGo()
+	}
 	if !c.TCB.Consumed() {
 		return false
 	}
@@ -320,6 +336,7 @@ func (c *Conn) Shutdown(now mono.Time, read, write bool) {
 // care, within the bound on such orphans.
 func (c *Conn) Close(now mono.Time) {
 	e := c.e
+	c.letGo()
 	c.TCB.Close(now)
 	if c.status&(inTable|orphaned) == inTable && c.State() != tcp.Closed {
 		if e.orphans >= e.limits.Orphans {
@@ -334,7 +351,7 @@ func (c *Conn) Close(now mono.Time) {
 }
 
 // Abort is tcp.TCB.Abort.
-func (c *Conn) Abort(now mono.Time) { c.TCB.Abort(now); c.e.touch(c) }
+func (c *Conn) Abort(now mono.Time) { c.letGo(); c.TCB.Abort(now); c.e.touch(c) }
 
 // SendUrgent is tcp.TCB.SendUrgent.
 func (c *Conn) SendUrgent(now mono.Time, r pkt.Ref) { c.TCB.SendUrgent(now, r); c.e.touch(c) }

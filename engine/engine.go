@@ -75,7 +75,8 @@ type Engine struct {
 
 	conns     table[Conn, *Conn]
 	orphans   int
-	perPeer   map[wire.Addr]int // passive connections by remote address; nil: not limited
+	unread    map[*Conn]struct{} // ended, and still holding bytes for their programs
+	perPeer   map[wire.Addr]int  // passive connections by remote address; nil: not limited
 	timers    timerHeap[Conn, *Conn]
 	half      slab[halfOpen]
 	halfTable table32[halfOpen, *halfOpen]
@@ -129,6 +130,7 @@ func New(cfg Config) *Engine {
 	if e.limits.ConnectionsPerPeer < e.limits.Connections {
 		e.perPeer = map[wire.Addr]int{}
 	}
+	e.unread = map[*Conn]struct{}{}
 	e.listeners = map[portKey]*Listener{}
 	e.udp = map[portKey]*UDP{}
 	e.resets = newTokenBucket(uint32(e.limits.ResetsPerSecond), resetBurst)

@@ -194,3 +194,27 @@ func TestReadyAndSendingAreApart(t *testing.T) {
 		t.Errorf("%d connections are ready again", n)
 	}
 }
+
+// What a connection holds of unread bytes when it ends is its program's, until
+// that lets go or the Engine closes.
+func TestUnreadBytesOfEndedConnections(t *testing.T) {
+	for name, let := range map[string]func(*Harness, *Conn){
+		"read":         func(h *Harness, c *Conn) { h.Read(c, make([]byte, 100)) },
+		"closed":       func(h *Harness, c *Conn) { h.Close(c) },
+		"aborted":      func(h *Harness, c *Conn) { h.Abort(c) },
+		"Engine.Close": func(h *Harness, c *Conn) { h.E.Close(h.Now()) },
+	} {
+		h := newTestHarness(t, HarnessConfig{})
+		p, c := dialPeer(t, h, netip.AddrPort{}, at(them4, 80))
+		h.Shutdown(c, false, true)
+		p.ack++
+		p.send(wire.FlagACK|wire.FlagFIN, "unread")
+		if c.State() != tcp.TimeWait || c.Buffered() != 6 || len(h.E.unread) != 1 {
+			t.Fatalf("%v, %d bytes wait", c.State(), c.Buffered())
+		}
+		let(h, c)
+		if chunks, packets := h.E.Pool().Outstanding(); chunks != 0 || packets != 0 || len(h.E.unread) != 0 {
+			t.Errorf("%s: %d chunks and %d packets are left", name, chunks, packets)
+		}
+	}
+}

@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/handfast/handfast/ip"
 	"github.com/handfast/handfast/mono"
@@ -134,6 +137,11 @@ func (e *Engine) Close(now mono.Time) {
 		c.Abort(now)
 		e.forget(c)
 		e.ready.push(c)
+	}
+	ended := slices.SortedFunc(maps.Keys(e.unread), func(a, b *Conn) int { return cmp.Compare(a.id, b.id) })
+	for _, c := range ended {
+		c.letGo()
+		c.TCB.Abort(now)
 	}
 	for c := e.out.pop(); c != nil; c = e.out.pop() {
 	}
