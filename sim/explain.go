@@ -65,7 +65,7 @@ func (r *run) explain(e *end, drops uint64) error {
 	case tcp.ReasonReset:
 		ok = p.early || p.crashed || p.err != tcp.ReasonNone || !p.ended && p.conn == nil || drops > 0 || r.lingered(p)
 	case tcp.ReasonRefused:
-		ok = p.crashed || p.missed || p.early || p.err != tcp.ReasonNone || drops > 0
+		ok = p.conn == nil && r.s.Faults&Crash != 0 || p.crashed || p.missed || p.early || p.err != tcp.ReasonNone || drops > 0
 	case tcp.ReasonTimeout, tcp.ReasonKeepalive:
 		// Nobody waits for ever for a window that does not open, once the
 		// program has closed.

@@ -279,6 +279,11 @@ func (g *generator) events(s *Scenario, rtt time.Duration, mtu int) {
 				FaultEvent{At: from + g.between(time.Microsecond, s.Length), Kind: PowerOn, Host: host})
 		}
 	}
+	if s.Faults&Crash != 0 && g.oneIn(3) {
+		from, host := at(), g.IntN(2)
+		s.Events = append(s.Events, FaultEvent{At: from, Kind: Deaf, Host: host},
+			FaultEvent{At: from + g.between(time.Microsecond, s.Length), Kind: Listens, Host: host})
+	}
 	if s.Faults&Narrow != 0 {
 		g.narrow(s, at(), mtu)
 	}

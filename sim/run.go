@@ -49,7 +49,9 @@ type run struct {
 	start mono.Time
 	conns [][2]*end
 	echos []*echo
-	cfgs  [2]*tcp.Config
+	// listeners are all there ever were.
+	listeners []*engine.Listener
+	cfgs      [2]*tcp.Config
 	// repaired is set when nothing goes wrong any more, and programs do not
 	// dawdle.
 	repaired bool
@@ -248,6 +250,7 @@ func (r *run) listen(i int) {
 	switch {
 	case err == nil:
 		l.Owner = &acceptor{r, l, host}
+		r.listeners = append(r.listeners, l)
 	case !errors.Is(err, engine.ErrAddrInUse):
 		r.failf("listen on %v: %w", r.addr(i, 1), err)
 	}
@@ -296,6 +299,14 @@ func (r *run) fault(f *FaultEvent) {
 		}
 	case PowerOn:
 		r.powerOn(f.Host)
+	case Deaf:
+		for _, l := range r.listeners {
+			if l.Owner.(*acceptor).host == f.Host {
+				l.Close(r.w.now)
+			}
+		}
+	case Listens:
+		r.listenAll(f.Host)
 	}
 }
 
@@ -304,6 +315,14 @@ func (r *run) powerOn(host int) {
 		return
 	}
 	r.w.hosts[host].Restart()
+	r.listenAll(host)
+}
+
+// listenAll opens the listeners of a host, but for those that are open.
+func (r *run) listenAll(host int) {
+	if r.w.hosts[host].eng == nil {
+		return
+	}
 	for i, c := range r.conns {
 		if c[1].host == host && !r.s.Conns[i].Simultaneous {
 			r.listen(i)
@@ -380,6 +399,7 @@ func (r *run) repair() {
 	r.wire.Heal()
 	for i, h := range w.hosts {
 		r.powerOn(i)
+		r.listenAll(i)
 		h.cfg.Coalesce, h.cfg.TimerSlack = 0, 0
 		r.wire.SetConfig(h, netem.Config{Delay: min(r.s.Wire[i].Delay, 10*time.Millisecond)})
 	}

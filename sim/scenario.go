@@ -22,7 +22,7 @@ const (
 	Jitter                      // delays that vary
 	Slow                        // a narrow wire with a short queue
 	Partition                   // wires cut for a while, one or both ways
-	Crash                       // hosts lose power and start again
+	Crash                       // hosts lose power and start again, or close their listeners for a while
 	Batch                       // packets handed over late and together, late timers
 	Change                      // delay and loss change on the way
 	Narrow                      // the path's MTU falls, and ICMP says so
@@ -171,9 +171,11 @@ const (
 	PowerOff                   // Host
 	PowerOn                    // Host
 	Alter                      // the wire as Host sends
+	Deaf                       // Host closes its listeners
+	Listens                    // Host listens again
 )
 
-var faultNames = [...]string{"cut", "cut one way", "heal", "power off", "power on", "alter"}
+var faultNames = [...]string{"cut", "cut one way", "heal", "power off", "power on", "alter", "deaf", "listens"}
 
 // String names the kind.
 func (k FaultKind) String() string { return faultNames[k] }
@@ -234,7 +236,7 @@ func (s *Scenario) Without(c Class) Scenario {
 	t.Events = nil
 	for _, e := range s.Events {
 		switch {
-		case c&Partition != 0 && e.Kind <= Heal, c&Crash != 0 && (e.Kind == PowerOff || e.Kind == PowerOn),
+		case c&Partition != 0 && e.Kind <= Heal, c&Crash != 0 && e.Kind != Alter && e.Kind > Heal,
 			c&Change != 0 && e.Kind == Alter && e.Wire.MTU == 0, c&Narrow != 0 && e.Kind == Alter && e.Wire.MTU != 0:
 		default:
 			e.Wire = without(e.Wire, c)
