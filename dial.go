@@ -35,7 +35,8 @@ func (h *Host) DialContext(ctx context.Context, network, address string) (net.Co
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
-	addrs, err := h.resolve(ctx, network, host)
+	var one [1]netip.Addr
+	addrs, err := h.resolve(ctx, network, host, one[:0])
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
@@ -45,9 +46,7 @@ func (h *Host) DialContext(ctx context.Context, network, address string) (net.Co
 		if udp {
 			c, err = h.dialUDP(network, to)
 		} else {
-			part, cancel := share(ctx, len(addrs)-i)
-			c, err = h.dialTCP(part, network, netip.AddrPort{}, to)
-			cancel()
+			c, err = h.dialShare(ctx, network, to, len(addrs)-i)
 		}
 		if err == nil {
 			return c, nil
@@ -59,15 +58,16 @@ func (h *Host) DialContext(ctx context.Context, network, address string) (net.Co
 	return nil, err
 }
 
-// share bounds one of n attempts to its part of the context's time, at least
-// two seconds if there are so many.
-func share(ctx context.Context, n int) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	if !ok || n <= 1 {
-		return context.WithCancel(ctx)
+// dialShare is dialTCP within one of n attempts' part of the context's time:
+// at least two seconds, if there are so many.
+func (h *Host) dialShare(ctx context.Context, network string, to netip.AddrPort, n int) (*Conn, error) {
+	if end, ok := ctx.Deadline(); ok && n > 1 {
+		left := time.Until(end)
+		part, cancel := context.WithTimeout(ctx, max(left/time.Duration(n), min(left, 2*time.Second)))
+		defer cancel()
+		ctx = part
 	}
-	left := time.Until(end)
-	return context.WithTimeout(ctx, max(left/time.Duration(n), min(left, 2*time.Second)))
+	return h.dialTCP(ctx, network, netip.AddrPort{}, to)
 }
 
 // DialTCP connects from a local address, either part of which may be unset, to
@@ -169,8 +169,9 @@ func (canceledError) Error() string   { return "operation was canceled" }
 func (canceledError) Is(e error) bool { return e == context.Canceled }
 
 // resolve finds the addresses of a host for a network's families: a literal,
-// localhost (which never leaves the Host, RFC 6761 §6.3), or a name.
-func (h *Host) resolve(ctx context.Context, network, host string) ([]netip.Addr, error) {
+// localhost (which never leaves the Host, RFC 6761 §6.3), or a name. It appends
+// them to out.
+func (h *Host) resolve(ctx context.Context, network, host string, out []netip.Addr) ([]netip.Addr, error) {
 	family := network[len(network)-1]
 	fits := func(a netip.Addr) bool {
 		return family != '4' && family != '6' || a.Unmap().Is4() == (family == '4')
@@ -182,7 +183,7 @@ func (h *Host) resolve(ctx context.Context, network, host string) ([]netip.Addr,
 		if !fits(a) {
 			return nil, &net.AddrError{Err: "no suitable address found", Addr: host}
 		}
-		return []netip.Addr{a.Unmap().WithZone("")}, nil
+		return append(out, a.Unmap().WithZone("")), nil
 	}
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	var addrs []netip.Addr
@@ -200,7 +201,6 @@ func (h *Host) resolve(ctx context.Context, network, host string) ([]netip.Addr,
 			return nil, err
 		}
 	}
-	out := addrs[:0:0]
 	for _, a := range addrs {
 		if fits(a) {
 			out = append(out, a.Unmap())

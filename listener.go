@@ -81,7 +81,7 @@ func (h *Host) localAddr(ctx context.Context, network, address string) (a netip.
 		}
 		return netip.AddrPortFrom(netip.IPv6Unspecified(), port), family == '6', nil
 	}
-	addrs, err := h.resolve(ctx, network, host)
+	addrs, err := h.resolve(ctx, network, host, nil)
 	if err != nil {
 		return a, false, err
 	}

@@ -41,7 +41,10 @@ func TestNoAllocationPerSegment(t *testing.T) {
 			const size = 64 << 20
 			move := func() {
 				done := make(chan error)
-				go func() { _, err := io.CopyBuffer(writerOnly{c}, io.LimitReader(endless{}, size), make([]byte, 1<<16)); done <- err }()
+				go func() {
+					_, err := io.CopyBuffer(writerOnly{c}, io.LimitReader(endless{}, size), make([]byte, 1<<16))
+					done <- err
+				}()
 				if _, err := io.CopyBuffer(writerOnly{io.Discard}, io.LimitReader(readerOnly{p}, size), make([]byte, 1<<16)); err != nil {
 					t.Error(err)
 				}
