@@ -6,6 +6,7 @@ import (
 	"github.com/handfast/handfast/internal/tcptest"
 	"github.com/handfast/handfast/pkt"
 	"github.com/handfast/handfast/tcp"
+	"github.com/handfast/handfast/wire"
 )
 
 // charged is what the receive queues of p keep alive, in bytes.
@@ -34,4 +35,77 @@ func TestChargedMemoryOfOneRangeIsBounded(t *testing.T) {
 	}
 	p.Read(p.TCB().Buffered())
 	p.Drop()
+}
+
+// T-RES-06: octets at every second offset fill what may be kept out of order,
+// and a hundred thousand more change nothing about it: 1024 ranges, which a
+// search by halves looks through in eleven steps, and a bounded charge.
+func TestSegmentSmack(t *testing.T) {
+	const size = 6 << 20
+	cfg := tcp.DefaultConfig(tcp.ProfileLinux)
+	cfg.ReceiveBuffer, cfg.NoTimestamps = size, true
+	c, now := openTCB(t, cfg, &wire.TCPOptions{MSS: 1460, WScale: 7, Has: wire.HasMSS | wire.HasWScale | wire.HasSACKPermitted})
+	rnd := newRand(6)
+	nxt := space(c).RcvNXT
+	var pool pkt.Pool
+	var seg tcp.Segment
+	for i := range 110_000 {
+		off := 2 * (1 + i)
+		if i > 10_000 {
+			off = 2 * (1 + rnd.IntN(30_000))
+		}
+		r := pool.Chunk(1)
+		c.Arrive(now, &tcp.Segment{SEQ: nxt.Add(off), ACK: space(c).UNA, WND: 1000, Flags: wire.FlagACK,
+			Data: pkt.View{r.Ref(r.Bytes()[:1])}})
+		for c.Emit(now, &seg, 65000) {
+			continue
+		}
+		var info tcp.Info
+		if c.Info(&info); i%1000 == 999 {
+			if info.OutOfOrder > 1024 || space(c).Charged > 2*size {
+				t.Fatalf("after %d segments: %d octets out of order, %d charged", i+1, info.OutOfOrder, space(c).Charged)
+			}
+			if n, _ := pool.Outstanding(); n > 1024 {
+				t.Fatalf("after %d segments: %d chunks", i+1, n)
+			}
+		}
+	}
+	c.Abort(now)
+	if n, _ := pool.Outstanding(); n != 0 {
+		t.Errorf("%d chunks leaked", n)
+	}
+}
+
+// One segment out of order into a queue that is full of ranges, and one in
+// order as the benign case beside it.
+func BenchmarkSegmentSmack(b *testing.B) {
+	for name, step := range map[string]int{"hostile": 2, "benign": 1} {
+		b.Run(name, func(b *testing.B) {
+			cfg := tcp.DefaultConfig(tcp.ProfileLinux)
+			cfg.NoTimestamps = true
+			c, now := openTCB(b, cfg, &wire.TCPOptions{MSS: 1460, WScale: 7, Has: wire.HasMSS | wire.HasWScale})
+			nxt := space(c).RcvNXT
+			var pool pkt.Pool
+			var seg tcp.Segment
+			var refs [8]pkt.Ref
+			i := 0
+			for b.Loop() {
+				off := i
+				if step == 2 {
+					off = 2 + 2*(i*7919%10_000)
+				}
+				i++
+				r := pool.Chunk(1)
+				c.Arrive(now, &tcp.Segment{SEQ: nxt.Add(off), ACK: space(c).UNA, WND: 1000, Flags: wire.FlagACK,
+					Data: pkt.View{r.Ref(r.Bytes()[:1])}})
+				for c.Emit(now, &seg, 65000) {
+					continue
+				}
+				for _, r := range refs[:c.Take(1<<20, refs[:])] {
+					r.Release()
+				}
+				c.Consumed()
+			}
+		})
+	}
 }
