@@ -202,8 +202,11 @@ func TestR9293_C01_Window32(t *testing.T) {
 	p.Drop()
 }
 
-// Deviation: ECN (RFC 3168) is not negotiated, nobody is asked for it, and
-// nothing is sent as ECN-capable: NewReno reacts to loss alone. RFC 9293 §3.8.2 recommends it.
+// Explicit congestion notification is used as RFC 3168 describes it. RFC 9293 §3.8.2.
+//
+// Deviation: it is not negotiated, nobody is asked for it, and nothing is sent
+// as ECN-capable: NewReno reacts to loss alone. A peer that asks gets a plain
+// SYN-ACK, which means no.
 func TestR9293_S08_ECN(t *testing.T) {
 	p := tcptest.Closed(t)
 	p.Open()
