@@ -127,10 +127,10 @@ func (d *Device) Write(batch []*pkt.Packet) (int, error) {
 
 // byReference prepares packets that are passed on whole. Small payloads are
 // copied: a reference would keep the sender's large buffer alive for a few
-// bytes.
+// bytes. A small super-segment is not: it would be cut.
 func (d *Device) byReference(batch []*pkt.Packet) {
 	for i, p := range batch {
-		if n := p.Body.Len(); n > 0 && n < smallPayload {
+		if n := p.Body.Len(); n > 0 && n < smallPayload && (p.GSO == pkt.GSONone || n <= int(p.GSOSize)) {
 			p.Csum = pkt.CsumUnknown // nothing to finish
 			var one [1]*pkt.Packet
 			p = link.Finish(d.opt.Pool, p, one[:0])[0]
