@@ -71,7 +71,7 @@ func (c *Conn) ready() {
 }
 
 // gone reports that the program or the Host has closed the connection.
-func (c *Conn) gone() bool { return c.bits&(connClosed|connHostGone) != 0 }
+func (c *Conn) gone() bool { return c.bits&(connClosed|connHostGone) != 0 || c.s.closed }
 
 // late reports that a deadline has passed.
 func (s *shard) late(by mono.Time) bool { return by != 0 && by <= s.h.now() }
