@@ -108,7 +108,10 @@ func (e *Engine) settle(now mono.Time, c *Conn) {
 			e.fileTimer(c)
 		}
 	}
-	if c.TakeEvents() != 0 {
+	if events := c.TakeEvents(); events != 0 {
+		if events&tcp.EventR1 != 0 {
+			e.reroute(c)
+		}
 		e.ready.push(c)
 	}
 }

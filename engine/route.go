@@ -102,6 +102,14 @@ func (e *Engine) route(local, remote wire.Addr) (*Interface, wire.Addr, error) {
 	return e.ifaces[r.Interface], local, nil
 }
 
+// reroute looks for another way to a connection's peer, because the present
+// one seems dead: R1 of RFC 9293 §3.8.3 (a). The local address stays.
+func (e *Engine) reroute(c *Conn) {
+	if iface, _, err := e.route(c.flow.Local, c.flow.Remote); err == nil {
+		c.iface = uint16(iface.ID)
+	}
+}
+
 // pathMTU is the MTU to a flow's remote end.
 func (e *Engine) pathMTU(now mono.Time, f *Flow, iface *Interface) int {
 	mtu, _ := e.paths.Get(now, &f.Remote, iface.MTU)

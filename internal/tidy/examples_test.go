@@ -65,7 +65,7 @@ func textExamples() []example {
 		one("places", "home", "doc.md", "cd "+slash+"home/me\n", "doc.md:1"),
 		one("places", "in a string", "p/a_test.go", "package p\n\nconst x = \""+slash+"root/x\"\n", "p/a_test.go:3"),
 		one("places", "host", ".ci/run", "export GOPROXY=https://"+"proxy.golang"+".org\ncurl http://build."+"corp/x\n", ".ci/run:1", ".ci/run:2"),
-		one("places", "not a root", "doc.md", "https://example.org/home/ and internal/work/x and $HOME/work/x\n"),
+		one("places", "not a root", "doc.md", "https://example.org/home/ and internal/build/x and $HOME/build/x\n"),
 	}
 }
 
