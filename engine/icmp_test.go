@@ -214,6 +214,34 @@ func TestPathMTU(t *testing.T) {
 	}
 }
 
+// A path at the floor that turns out narrower still: packets keep their size
+// and may be cut on the way from then on, or nothing would ever arrive again.
+// RFC 1191 §3.
+func TestPathMTUBelowFloorLater(t *testing.T) {
+	h := newTestHarness(t, HarnessConfig{})
+	_, c := dialPeer(t, h, netip.AddrPort{}, at(them4, 80))
+	h.Write(c, make([]byte, 3000))
+	h.Inject(icmp4(wire.ICMPv4Unreachable, wire.UnreachFragNeeded, 552, h.Sent()[0].Raw))
+	first := h.Sent()
+	if len(first) == 0 || len(first[0].Raw) != 552 || !parseIP(first[0].Raw).DF {
+		t.Fatalf("%d packets sent again, want some of 552 bytes with DF", len(first))
+	}
+	h.Inject(icmp4(wire.ICMPv4Unreachable, wire.UnreachFragNeeded, 296, first[0].Raw))
+	h.Advance(5 * time.Second)
+	later := h.Sent()
+	if len(later) == 0 {
+		t.Fatal("nothing is sent again")
+	}
+	ids := map[uint16]bool{}
+	for _, s := range later {
+		q := parseIP(s.Raw)
+		if q.DF || len(s.Raw) > 552 || ids[q.ID] {
+			t.Errorf("%d bytes, DF %v, ID %d, want at most 552 without DF and an ID of its own", len(s.Raw), q.DF, q.ID)
+		}
+		ids[q.ID] = true
+	}
+}
+
 // T-BLD-06: a message that names a tiny MTU lowers the path to the floor and no
 // further, and one that quotes nothing in flight does nothing.
 func TestPathMTUFloor(t *testing.T) {

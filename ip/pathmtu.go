@@ -73,8 +73,9 @@ func (m *PathMTU) Get(now mono.Time, dst *wire.Addr, linkMTU int) (mtu int, df b
 // Update takes in what an ICMP message says about the path to dst: that the
 // next hop's MTU is mtu bytes, 0 if its router did not say, and that a packet of
 // quoted bytes, by its own length field, was too big. The caller has made sure
-// that the packet is one of ours (RFC 8201 §4). It reports whether the estimate
-// fell; it never rises by a message.
+// that the packet is one of ours (RFC 8201 §4). It reports whether an answer
+// of Get changed: the estimate fell, or DF is no longer to be set. The estimate
+// never rises by a message.
 //
 // An IPv6 message that names less than 1280 is void (RFC 8201 §4); one of IPv4
 // that names less than the floor lowers to the floor, and DF is no longer set,
@@ -84,14 +85,14 @@ func (m *PathMTU) Get(now mono.Time, dst *wire.Addr, linkMTU int) (mtu int, df b
 // configured.
 func (m *PathMTU) Update(now mono.Time, dst *wire.Addr, mtu, quoted, linkMTU int) bool {
 	m.Advance(now)
-	current, _ := m.Get(now, dst, linkMTU)
+	current, df := m.Get(now, dst, linkMTU)
 	narrow := false
 	if dst.Is4() {
 		if mtu == 0 {
 			mtu = plateau(min(quoted, current))
 		}
-		if mtu < m.floor4 {
-			mtu, narrow = m.floor4, true
+		if floor := min(m.floor4, current); mtu < floor {
+			mtu, narrow = floor, true
 		}
 	} else if mtu < MinMTU6 {
 		return false
@@ -108,7 +109,7 @@ func (m *PathMTU) Update(now mono.Time, dst *wire.Addr, mtu, quoted, linkMTU int
 	p := &m.paths[k]
 	p.mtu, p.fragment, p.expires = int32(mtu), narrow, now.Add(m.expiry)
 	m.link(k)
-	return mtu < current
+	return mtu < current || narrow && df
 }
 
 // Forget drops what is known about dst, for example because its route changed.

@@ -41,6 +41,39 @@ func TestR1191_3a_Lower(t *testing.T) {
 	wantPath(t, rfc, t0, peer4, 68, false)
 }
 
+// A message below the floor counts as news where the estimate cannot fall any
+// more, at the floor or on a link below it: DF is no longer set, and who asked
+// must know. RFC 1191 §3.
+func TestR1191_3c_BelowTheFloor(t *testing.T) {
+	for _, x := range []struct {
+		link, first int // first: a message that came before, 0 for none
+		mtu         int
+		want        bool
+		path        int
+		df          bool
+	}{
+		{1500, PathFloor4, 296, true, PathFloor4, false},
+		{1500, 296, 296, false, PathFloor4, false}, // known
+		{1500, 296, 68, false, PathFloor4, false},
+		{1500, PathFloor4, PathFloor4, false, PathFloor4, true},
+		{PathFloor4, 0, 296, true, PathFloor4, false},
+		{400, 0, 296, true, 400, false},
+		{400, 0, 400, false, 400, true},
+		{400, 0, 500, false, 400, true},
+	} {
+		m := NewPathMTU(PathMTUConfig{})
+		if x.first != 0 {
+			m.Update(t0, &peer4, x.first, x.link, x.link)
+		}
+		if got := m.Update(t0, &peer4, x.mtu, x.link, x.link); got != x.want {
+			t.Errorf("%+v: news %v", x, got)
+		}
+		if mtu, df := m.Get(t0, &peer4, x.link); mtu != x.path || df != x.df {
+			t.Errorf("%+v: path MTU %d (DF %v)", x, mtu, df)
+		}
+	}
+}
+
 // An estimate rises only by expiry, ten minutes after the last message. RFC 1191 §6.3.
 func TestR1191_3b_Expiry(t *testing.T) {
 	m := NewPathMTU(PathMTUConfig{})
