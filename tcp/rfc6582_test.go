@@ -79,7 +79,8 @@ func TestR6582_3a_FullACK(t *testing.T) {
 // A partial ACK retransmits the next hole, and takes what it acknowledges off cwnd but for one segment. RFC 6582 §3.2 step 3.
 //
 // Deviation: cwnd is not taken below ssthresh, which is what recovery shall
-// end with: an ACK that covers more than was lent means that ACKs were lost.
+// end with, because an ACK that covers more than was lent means that ACKs were
+// lost.
 func TestR6582_3b_PartialACK(t *testing.T) {
 	p := sentTen(t)
 	for range 3 + 5 {
