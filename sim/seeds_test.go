@@ -97,7 +97,7 @@ func runSafely(s Scenario, o Options) (r Report) {
 // records it, and says how to run it again.
 func explainFailure(t *testing.T, seed uint64, err error) {
 	s := shrink(Generate(seed))
-	name := filepath.Join(t.ArtifactDir(), fmt.Sprintf("seed-%d.pcapng", seed))
+	name := filepath.Join(recordings(t), fmt.Sprintf("handfast-sim-seed-%d.pcapng", seed))
 	f, ferr := os.Create(name)
 	if ferr != nil {
 		t.Errorf("recording: %v", ferr)
@@ -176,4 +176,13 @@ func (e *edges) report(t *testing.T, all bool) {
 		}
 	}
 	t.Logf("%d of %d edges of the state machine passed", passed, len(e.n))
+}
+
+// recordings is where recordings of failures outlive the test: with -artifacts
+// the directory that go test keeps, else the system's for temporary files.
+func recordings(t *testing.T) string {
+	if f := flag.Lookup("test.artifacts"); f != nil && f.Value.String() == "true" {
+		return t.ArtifactDir()
+	}
+	return os.TempDir()
 }
