@@ -172,7 +172,7 @@ func (e *Engine) reset(now mono.Time, f *Flow, iface *Interface) {
 		return
 	}
 	e.stats.Count[TCPResetsSent]++
-	e.control.Push(e.tcpPacket(f, &e.reply, iface, ipFields{}))
+	e.sendSegment(f, &e.reply, iface)
 }
 
 func (e *Engine) drop(p *pkt.Packet, why Counter) {

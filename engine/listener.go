@@ -252,7 +252,7 @@ func (e *Engine) sendSYNACK(now mono.Time, h *halfOpen, why trace.Why) {
 	e.stats.Count[SYNACKsSent]++
 	h.rec.SYNACK(now, e.tcp, &e.reply)
 	e.traceRecord(now, trace.SegmentOut, why, h.rec.ID, tcp.SynReceived, &e.reply, 0)
-	e.control.Push(e.tcpPacket(&h.flow, &e.reply, e.ifaces[h.iface], ipFields{}))
+	e.sendSegment(&h.flow, &e.reply, e.ifaces[h.iface])
 }
 
 func (e *Engine) dropHalfOpen(i uint32) {
@@ -273,7 +273,7 @@ func (e *Engine) inputHalfOpen(now mono.Time, i uint32, f *Flow, iface *Interfac
 		h.rec.ACK(now, e.tcp, &e.reply)
 		_, scale := h.rec.Scales(e.tcp)
 		e.traceRecord(now, trace.SegmentOut, trace.WhyChallengeACK, h.rec.ID, tcp.SynReceived, &e.reply, scale)
-		e.control.Push(e.tcpPacket(f, &e.reply, iface, ipFields{}))
+		e.sendSegment(f, &e.reply, iface)
 	case tcp.HalfOpenSYNACK:
 		e.sendSYNACK(now, h, trace.WhyDuplicateACK) // the SYN came again
 	case tcp.HalfOpenReset:

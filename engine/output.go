@@ -14,7 +14,15 @@ type ipFields struct {
 	mayFragment bool // DF is not set
 }
 
-// tcpPacket makes a packet of a segment. The segment's data moves into it.
+// sendSegment queues a segment that no connection's ring holds.
+func (e *Engine) sendSegment(f *Flow, seg *tcp.Segment, iface *Interface) {
+	if p := e.tcpPacket(f, seg, iface, ipFields{}); p != nil {
+		e.control.Push(p)
+	}
+}
+
+// tcpPacket makes a packet of a segment. The segment's data moves into it. A
+// segment that no IP header can say the length of is dropped: nil.
 func (e *Engine) tcpPacket(f *Flow, seg *tcp.Segment, iface *Interface, x ipFields) *pkt.Packet {
 	p := e.pool.Packet()
 	hlen := wire.TCPMinLen + seg.Opts.Len()
@@ -43,12 +51,15 @@ func (e *Engine) tcpPacket(f *Flow, seg *tcp.Segment, iface *Interface, x ipFiel
 		sum = wire.Join(sum, wire.Sum(p.Body[1].B, 0), len(p.Body[0].B))
 		wire.TCP(h).SetChecksum(wire.Finish(sum))
 	}
-	// The length cannot be too large: Emit was told the room.
 	hdr := ip.Header{Src: f.Local, Dst: f.Remote, Proto: wire.ProtoTCP, TTL: x.ttl, TOS: x.tos, DF: !x.mayFragment}
 	if x.mayFragment && f.is4() {
 		hdr.ID = e.idents.Next4(&f.Local, &f.Remote, wire.ProtoTCP)
 	}
-	ip.PutHeader(p, &hdr)
+	if r := ip.PutHeader(p, &hdr); r != ip.ReasonNone {
+		e.stats.IP[r]++
+		p.Release()
+		return nil
+	}
 	p.Iface = uint16(iface.ID)
 	return p
 }

@@ -24,7 +24,7 @@ func (e *Engine) sendCookie(now mono.Time, l *Listener, f *Flow, iface *Interfac
 	rec.CookieSYNACK(now, e.tcp, &e.reply)
 	l.cookies = now.Add(2 * tcp.CookiePeriod)
 	e.stats.Count[SYNCookiesSent]++
-	e.control.Push(e.tcpPacket(f, &e.reply, iface, ipFields{}))
+	e.sendSegment(f, &e.reply, iface)
 }
 
 // inputCookie handles an ACK that no connection or record wants, if it may

@@ -66,7 +66,7 @@ func (e *Engine) inputTimeWait(now mono.Time, i uint32, f *Flow, hash uint32, if
 		e.stats.Count[TimeWaitACKs]++
 		t.rec.ACK(now, &e.reply)
 		e.traceRecord(now, trace.SegmentOut, trace.WhyTimeWait, t.id, tcp.TimeWait, &e.reply, 0)
-		e.control.Push(e.tcpPacket(f, &e.reply, iface, ipFields{}))
+		e.sendSegment(f, &e.reply, iface)
 		if t.rec.Deadline != before { // starts anew: behind all others
 			e.twQueue.remove(&e.tw, i)
 			e.twQueue.pushBack(&e.tw, i)
