@@ -301,11 +301,6 @@ func (l *lab) kernelState(port uint16, want string) {
 
 func port(a net.Addr) uint16 { return a.(*net.TCPAddr).AddrPort().Port() }
 
-// option sets an integer option of a kernel's socket.
-func option(c *net.TCPConn, level, name, value int) error {
-	return control(c, func(fd int) error { return unix.SetsockoptInt(fd, level, name, value) })
-}
-
 // control runs f with the descriptor of a kernel's socket.
 func control(c *net.TCPConn, f func(fd int) error) error {
 	rc, err := c.SyscallConn()
