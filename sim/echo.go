@@ -143,7 +143,11 @@ func (s *echoServer) Ready() {
 // complain says what is wrong at the end: over a wire that lost nothing, every
 // datagram is answered, if the hosts' queues can hold all of them at once.
 func (e *echo) complain(drops uint64) error {
-	fits := e.spec.Count*(2*e.spec.Size+4*pkt.Small) <= engine.DefaultLimits().UDPQueueBytes
+	charge := pkt.Small // of the buffer that holds a whole one
+	if e.spec.Size > pkt.Small {
+		charge = pkt.Large
+	}
+	fits := e.spec.Count*charge <= engine.DefaultLimits().UDPQueueBytes
 	if drops == 0 && fits && e.run.s.Faults&(Crash|Narrow) == 0 && e.client != nil && e.answered < e.sent {
 		return fmt.Errorf("sim: %d of %d datagrams to %v were answered, and no packet was lost", e.answered, e.sent, e.addr(true))
 	}
