@@ -58,6 +58,30 @@ func closeHosts(t testing.TB, hosts ...*handfast.Host) {
 	}
 }
 
+// The same between two programs on one Host.
+func TestConnOverLoopback(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1:80", "[::1]:80"} {
+		t.Run(addr, func(t *testing.T) {
+			nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
+				h, err := handfast.New(handfast.Config{})
+				if err != nil {
+					return nil, nil, nil, err
+				}
+				l, err := h.Listen(context.Background(), "tcp", addr)
+				if err != nil {
+					return nil, nil, nil, err
+				}
+				c1, err := h.Dial("tcp", addr)
+				if err != nil {
+					return nil, nil, nil, err
+				}
+				c2, err := l.Accept()
+				return c1, c2, func() { closeHosts(t, h) }, err
+			})
+		})
+	}
+}
+
 // What every net.Conn must do, as golang.org/x/net/nettest sees it.
 func TestConnAsNettestWantsIt(t *testing.T) {
 	for name, opt := range map[string]pipe.Options{"frames": {}, "super-segments": {GSO: true}} {
