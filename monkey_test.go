@@ -33,6 +33,8 @@ func again(err error) bool {
 
 // author writes a stream in every way there is, then ends it. It returns how
 // many bytes it has queued.
+//
+//tidy:allow test-sleep it runs inside a bubble
 func author(rng *rand.Rand, c *handfast.Conn, size int) (at int) {
 	for at < size {
 		b := pattern(make([]byte, 1+rng.IntN(min(size-at, 1<<rng.IntN(17)))), at)
@@ -72,6 +74,8 @@ func author(rng *rand.Rand, c *handfast.Conn, size int) (at int) {
 
 // reader reads a stream in every way there is, and checks it. It returns how
 // many bytes it has read, and why it ended.
+//
+//tidy:allow test-sleep it runs inside a bubble
 func reader(rng *rand.Rand, c *handfast.Conn) (at int, err error) {
 	check := func(b []byte) error {
 		for i, x := range b {
