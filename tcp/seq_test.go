@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// edges are the numbers around which arithmetic modulo 2^32 goes wrong.
+// seqEdges are the numbers around which arithmetic modulo 2^32 goes wrong.
 var seqEdges = []Seq{0, 1, 2, 1<<16 - 1, 1 << 16, 1<<31 - 1, 1 << 31, 1<<31 + 1, 1<<32 - 2, 1<<32 - 1}
 
 // Numbers compare by the shorter way round. RFC 9293 §3.4.
