@@ -37,3 +37,31 @@ func TestSegmentTooLong(t *testing.T) {
 		}
 	}
 }
+
+// No super-segment is longer than the interface takes, headers included, and
+// what takes none gets none: whoever cuts or sends them relies on it.
+func TestSuperSegmentsWithinMaxGSO(t *testing.T) {
+	for _, ends := range [][2]netip.Addr{{us4, them4}, {us6, them6}} {
+		for _, x := range []struct {
+			maxGSO int
+			super  bool
+		}{{-1, false}, {0, false}, {1500, false}, {1501, false}, {3200, true}, {16000, true}, {65535, true}, {1 << 20, true}} {
+			h := newTestHarness(t, HarnessConfig{MaxGSO: x.maxGSO})
+			p, c := dialPeer(t, h, at(ends[0], 0), at(ends[1], 80))
+			longest, super := 0, false
+			for range 12 { // until the congestion window is no bound any more
+				h.Write(c, make([]byte, 1<<20))
+				for _, s := range h.Sent() {
+					longest = max(longest, len(s.Raw))
+					super = super || s.Cut > 0
+					p.ack += uint32(len(parseTCP(t, s.Raw).Data))
+				}
+				p.send(wire.FlagACK, "")
+			}
+			most := max(1500, min(x.maxGSO, ip.MaxDatagram))
+			if longest > most || super != x.super || super && longest < most/2 {
+				t.Errorf("%v: MaxGSO %d: the longest packet has %d bytes, super-segments: %v", ends[1], x.maxGSO, longest, super)
+			}
+		}
+	}
+}
