@@ -45,9 +45,11 @@ type Config struct {
 type Interface struct {
 	ID   int
 	Name string
-	MTU  int
-	// MaxGSO is the largest packet, headers included, that may be handed out
-	// as a super-segment; at most MTU means none.
+	// MTU is the largest IP packet in bytes, 68 to 65535; IPv6 needs 1280.
+	MTU int
+	// MaxGSO is the largest packet in bytes, headers included and at most
+	// 65535, that may be handed out as a super-segment: whoever takes it
+	// carries or cuts it. At most MTU means none.
 	MaxGSO int
 	// TxChecksum: checksums are finished by whoever takes the packets.
 	TxChecksum bool

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/handfast/handfast/ip"
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/pkt"
 	"github.com/handfast/handfast/tcp"
@@ -50,9 +51,9 @@ const (
 type HarnessConfig struct {
 	Config
 	// Addrs are the addresses of the outside interface with their on-link
-	// prefixes; nil: 10.0.0.1/24 and fd00::1/64.
+	// prefixes; nil: 10.0.0.1/24 and, if the MTU is at least 1280, fd00::1/64.
 	Addrs []netip.Prefix
-	// MTU of the outside interface in bytes; 0: 1500.
+	// MTU of the outside interface in bytes, 68 to 65535; 0: 1500.
 	MTU int
 	// MaxGSO lets the Engine hand out super-segments up to this many bytes;
 	// 0: none.
@@ -73,11 +74,14 @@ type SentPacket struct {
 // NewHarness makes an Engine and a Harness around it. Both a default route for
 // IPv4 and one for IPv6 lead to the outside interface.
 func NewHarness(c HarnessConfig) *Harness {
-	if c.Addrs == nil {
-		c.Addrs = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("fd00::1/64")}
-	}
 	if c.MTU == 0 {
 		c.MTU = 1500
+	}
+	if c.Addrs == nil {
+		c.Addrs = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("fd00::1/64")}
+		if c.MTU < ip.MinMTU6 {
+			c.Addrs = c.Addrs[:1]
+		}
 	}
 	if c.Start == 0 {
 		c.Start = mono.Start

@@ -330,5 +330,5 @@ func mssOf(mtu int, is4 bool) uint16 {
 	if !is4 {
 		head = wire.IPv6Len + wire.TCPMinLen
 	}
-	return uint16(max(mtu-head, 1))
+	return uint16(max(min(mtu, ip.MaxDatagram)-head, 1))
 }

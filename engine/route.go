@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -28,9 +29,12 @@ const (
 	domainICMP
 )
 
-// AddInterface adds an interface and gives it the next number.
+// AddInterface adds an interface and gives it the next number. An MTU that is
+// out of range becomes the nearest one that is not, and so does MaxGSO.
 func (e *Engine) AddInterface(i Interface) *Interface {
 	n := i
+	n.MTU = min(max(n.MTU, ip.MinMTU4), ip.MaxDatagram)
+	n.MaxGSO = min(max(n.MaxGSO, 0), ip.MaxDatagram)
 	n.ID = len(e.ifaces)
 	e.ifaces = append(e.ifaces, &n)
 	e.routes.AddInterface(ip.Interface{ID: n.ID, Name: n.Name, MTU: n.MTU, Loopback: n.ID == 0})
@@ -54,9 +58,16 @@ func (e *Engine) Interface(id int) *Interface {
 	return e.ifaces[id]
 }
 
-// AddAddress gives an interface an address with its on-link prefix.
+// AddAddress gives an interface an address with its on-link prefix. The errors
+// are those of ip.Table.AddAddress; ip.ErrMTU comes wrapped, with what can be
+// done.
 func (e *Engine) AddAddress(id int, p netip.Prefix) error {
-	return e.routes.AddAddress(id, ip.AddressFrom(p))
+	err := e.routes.AddAddress(id, ip.AddressFrom(p))
+	if err == ip.ErrMTU {
+		i := e.ifaces[id]
+		return fmt.Errorf("cannot give %v to %s with its MTU of %d bytes: %w; raise the MTU or use IPv4 alone", p, i.Name, i.MTU, err)
+	}
+	return err
 }
 
 // AddRoute adds a route by way of gateway, or on the link when gateway is not

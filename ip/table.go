@@ -16,6 +16,7 @@ var (
 	ErrExists      = errors.New("ip: already there")
 	ErrNoInterface = errors.New("ip: no such interface")
 	ErrPrefix      = errors.New("ip: prefix or address not usable here")
+	ErrMTU         = errors.New("ip: IPv6 needs an MTU of 1280 bytes (RFC 8200 §5)")
 )
 
 // Route says where packets to a prefix go.
@@ -112,7 +113,8 @@ func (t *Table) Interfaces() []Interface { return t.ifaces }
 
 // AddAddress gives an interface an address and adds a route to the prefix it is
 // in. An address that is there already gets the new length and state.
-// ErrNoInterface, ErrFull, or ErrPrefix for an address that no host can have.
+// ErrNoInterface, ErrFull, ErrPrefix for an address that no host can have, or
+// ErrMTU for one of IPv6 on a link that is too narrow (RFC 8200 §5).
 func (t *Table) AddAddress(id int, a Address) error {
 	i := t.Interface(id)
 	p := a.Prefix()
@@ -121,6 +123,8 @@ func (t *Table) AddAddress(id int, a Address) error {
 		return ErrNoInterface
 	case !p.IsValid() || a.Addr.IsMulticast() || a.Addr.IsUnspecified() || a.Addr.IsBroadcast():
 		return ErrPrefix
+	case !a.Addr.Is4() && i.MTU < MinMTU6:
+		return ErrMTU
 	}
 	old := i.find(&a.Addr)
 	if old == nil && len(i.Addrs) == MaxAddresses {

@@ -135,6 +135,9 @@ func TestTableRefusals(t *testing.T) {
 		{"address on no interface", tab.AddAddress(9, AddressFrom(prefix("10.0.0.1/8"))), ErrNoInterface},
 		{"multicast address", tab.AddAddress(1, AddressFrom(prefix("224.0.0.5/24"))), ErrPrefix},
 		{"prefix too long", tab.AddAddress(1, Address{Addr: self4, Bits: 33}), ErrPrefix},
+		{"IPv6 on a narrow link", tab.AddInterface(Interface{ID: 6, MTU: 1279, Addrs: []Address{AddressFrom(prefix("2001:db8::1/64"))}}), ErrMTU},
+		{"IPv4 on a narrow link", tab.AddInterface(Interface{ID: 7, MTU: 68, Addrs: []Address{AddressFrom(prefix("198.51.100.1/24"))}}), nil},
+		{"IPv6 on the narrowest link", tab.AddInterface(Interface{ID: 8, MTU: 1280, Addrs: []Address{AddressFrom(prefix("2001:db8::1/64"))}}), nil},
 		{"group that is none", tab.Join(1, self4), ErrPrefix},
 		{"bad address with an interface", tab.AddInterface(Interface{ID: 5, MTU: 1500, Addrs: []Address{{}}}), ErrPrefix},
 	} {
@@ -142,7 +145,7 @@ func TestTableRefusals(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, c.err, c.want)
 		}
 	}
-	if tab.Interface(5) != nil {
+	if tab.Interface(5) != nil || tab.Interface(6) != nil {
 		t.Error("an interface stayed although it was refused")
 	}
 	for i := 0; ; i++ {

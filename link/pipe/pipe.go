@@ -18,7 +18,7 @@ import (
 
 // Options describe both ends of a pipe.
 type Options struct {
-	MTU int // bytes; 0: 1500
+	MTU int // bytes; 0: 1500. What is out of range becomes 68 or 65535
 	// GSO passes super-segments whole, up to 65,535 bytes, and trusts
 	// checksums. Without it every packet is a frame of at most MTU bytes.
 	GSO bool
@@ -28,6 +28,8 @@ type Options struct {
 
 const (
 	defaultMTU = 1500
+	minMTU     = 68    // RFC 791 §3.2
+	maxMTU     = 65535 // what an IP length field can say
 	batchSize  = 64
 	// smallPayload is a quarter of the smallest chunk.
 	smallPayload = pkt.Small / 4
@@ -51,6 +53,7 @@ func New(opt Options) (a, b *Device) {
 	if opt.MTU == 0 {
 		opt.MTU = defaultMTU
 	}
+	opt.MTU = min(max(opt.MTU, minMTU), maxMTU)
 	if opt.Pool == nil {
 		opt.Pool = new(pkt.Pool)
 	}

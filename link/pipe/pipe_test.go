@@ -31,6 +31,17 @@ func segment(pool *pkt.Pool, n, cut int) *pkt.Packet {
 	return p
 }
 
+// An MTU that no IPv4 link has, or that no length field can say, becomes the
+// nearest that is possible (RFC 791 §3.1, §3.2), and both ends agree on it.
+func TestMTUBounds(t *testing.T) {
+	for mtu, want := range map[int]int{0: 1500, -1: 68, 1: 68, 68: 68, 1280: 1280, 65535: 65535, 65536: 65535, 65577: 65535, 1 << 30: 65535} {
+		a, b := New(Options{MTU: mtu})
+		if a.Caps().MTU != want || b.Caps().MTU != want {
+			t.Errorf("MTU %d becomes %d and %d, want %d", mtu, a.Caps().MTU, b.Caps().MTU, want)
+		}
+	}
+}
+
 // All of a segment arrives over a pipe that passes super-segments, in one
 // packet; a small payload that needs no cutting leaves the sender's buffer.
 func TestSuperSegmentsArriveWhole(t *testing.T) {
