@@ -55,7 +55,17 @@ func (e *end) attach(c *engine.Conn) {
 		c.SetKeepalive(w.now, true, k, k, 5)
 		c.Touch()
 	}
+	if e.spec.Patience > 0 {
+		w.After(e.spec.Patience, e.hangUp)
+	}
 	w.At(w.now, e.Ready)
+}
+
+// hangUp is what a program does whose dial takes too long.
+func (e *end) hangUp() {
+	if e.conn.State() == tcp.SynSent {
+		e.giveUp()
+	}
 }
 
 // Ready is called when the connection became ready, and after pauses.

@@ -231,6 +231,9 @@ func (g *generator) end(e, from *EndSpec, size uint64, s *Scenario, rtt time.Dur
 		e.Keepalive = max(g.between(time.Millisecond, 5*time.Minute), 4*rtt+10*time.Second)
 	}
 	if g.oneIn(12) {
+		e.Patience = g.between(time.Microsecond, 2*rtt)
+	}
+	if g.oneIn(12) {
 		e.UserTimeout = g.between(30*time.Second, 10*time.Minute) + 20*rtt
 	}
 }

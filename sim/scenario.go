@@ -104,6 +104,7 @@ type EndSpec struct {
 	Spare       bool // small writes share a buffer
 	Keepalive   time.Duration
 	UserTimeout time.Duration
+	Patience    time.Duration // a dial that has not succeeded by then is closed; 0: never
 }
 
 // StepSpec is one thing that a program writes.
@@ -202,8 +203,8 @@ func (s *Scenario) String() string {
 			i, c.From, c.Start, c.Ports, c.V6, c.Simultaneous, c.NearWrap, c.WrapEnd)
 		for j := range c.Ends {
 			e := &c.Ends[j]
-			fmt.Fprintf(&b, "  end %d: read %+v, %v (from %v on), nodelay %t early %t spare %t keepalive %v user timeout %v\n",
-				j, e.Read, e.Finish, e.FinishAt, e.NoDelay, e.Early, e.Spare, e.Keepalive, e.UserTimeout)
+			fmt.Fprintf(&b, "  end %d: read %+v, %v (from %v on), nodelay %t early %t spare %t keepalive %v user timeout %v patience %v\n",
+				j, e.Read, e.Finish, e.FinishAt, e.NoDelay, e.Early, e.Spare, e.Keepalive, e.UserTimeout, e.Patience)
 			for _, t := range e.Steps {
 				fmt.Fprintf(&b, "    %+v\n", t)
 			}
