@@ -6,6 +6,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/pkt"
 	"github.com/handfast/handfast/tcp"
 )
@@ -42,28 +43,31 @@ func (c *Conn) Write(b []byte) (int, error) {
 			early.Release()
 			return done, c.fail("write", err)
 		}
+		now := s.h.now()
 		switch {
 		case len(early.B) > 0:
 			k := min(room, len(early.B))
 			if k == len(early.B) {
-				c.ec.Queue(s.h.now(), early)
+				c.ec.Queue(now, early)
 				early = pkt.Ref{}
 			} else {
-				c.ec.Queue(s.h.now(), early.Slice(0, k).Retain())
+				c.ec.Queue(now, early.Slice(0, k).Retain())
 				early.B = early.B[k:]
 			}
 			done += k
 		case len(b)-done <= smallWrite:
 			k := min(room, len(b)-done)
-			c.queueSmall(b[done : done+k])
+			c.queueSmall(now, b[done:done+k])
 			done += k
 		default:
-			done += c.queueCopy(b[done:], room)
+			var k int
+			k, now = c.queueCopy(b[done:], room)
+			done += k
 		}
 		if done == len(b) {
 			c.endWrite()
 		}
-		s.unlock(s.h.now())
+		s.unlock(now)
 		if done == len(b) {
 			return done, nil
 		}
@@ -92,12 +96,14 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 		return 0, syscall.EAGAIN
 	}
 	c.bits |= connWriting
-	done := 0
+	done, now := 0, s.h.now()
 	for room := c.ec.Room(); done < len(b) && room > 0; room = c.ec.Room() {
-		done += c.queueCopy(b[done:], room)
+		var k int
+		k, now = c.queueCopy(b[done:], room)
+		done += k
 	}
 	c.endWrite()
-	s.unlock(s.h.now())
+	s.unlock(now)
 	return done, nil
 }
 
@@ -160,8 +166,7 @@ func (c *Conn) waitRoom() (int, error) {
 
 // queueSmall copies a few bytes behind those queued before, or into a chunk
 // that later ones will fill: the larger, the more is queued.
-func (c *Conn) queueSmall(b []byte) {
-	now := c.s.h.now()
+func (c *Conn) queueSmall(now mono.Time, b []byte) {
 	if r, ok := c.ec.Spare(); ok {
 		k := copy(r.B, b)
 		r.B = r.B[:k]
@@ -187,11 +192,11 @@ func (c *Conn) chunkSize(n int) int {
 }
 
 // queueCopy copies up to room bytes without holding the lock, first into the
-// rest of the last chunk, and queues them. It returns how many. The caller is
-// the one writer, so nobody else fills that rest meanwhile.
-func (c *Conn) queueCopy(b []byte, room int) int {
+// rest of the last chunk, and queues them. It returns how many, and when. The
+// caller is the one writer, so nobody else fills that rest meanwhile.
+func (c *Conn) queueCopy(b []byte, room int) (n int, now mono.Time) {
 	s := c.s
-	n := min(room, len(b), pkt.Large)
+	n = min(room, len(b), pkt.Large)
 	spare, _ := c.ec.Spare()
 	size := c.chunkSize(max(n-len(spare.B), 0))
 	s.mu.Unlock()
@@ -203,10 +208,10 @@ func (c *Conn) queueCopy(b []byte, room int) int {
 		rest = ch.Ref(ch.Bytes()[:copy(ch.Bytes(), b[k:n])])
 	}
 	s.mu.Lock()
-	now := s.h.now()
+	now = s.h.now()
 	c.ec.Queue(now, spare)
 	c.ec.Queue(now, rest)
-	return n
+	return n, now
 }
 
 // ReadFrom implements io.ReaderFrom: it reads straight into the buffers that
@@ -243,13 +248,14 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 		if n > 0 {
 			total += int64(n)
 			s.mu.Lock()
+			now := s.h.now()
 			if n >= wholeChunk {
-				c.ec.Queue(s.h.now(), ch.Ref(ch.Bytes()[:n]))
+				c.ec.Queue(now, ch.Ref(ch.Bytes()[:n]))
 				ch = nil
 			} else { // a large chunk for a few bytes would wait for their ACK
-				c.queueCopy(ch.Bytes()[:n], n)
+				_, now = c.queueCopy(ch.Bytes()[:n], n)
 			}
-			s.unlock(s.h.now())
+			s.unlock(now)
 		}
 		if err == io.EOF {
 			return total, nil
