@@ -54,6 +54,9 @@ type Config struct {
 	// Pool is where packets and buffers come from, for those who count them;
 	// nil: one of the Host's own.
 	Pool *pkt.Pool
+	// FirstPort and LastPort are the range of ephemeral ports, 1024 at least; 0
+	// and 0 stand for Linux' 32768 to 60999.
+	FirstPort, LastPort uint16
 	// KeepAlive is net's setting for new connections: idle time before probes;
 	// 0: 15 s, negative: off.
 	KeepAlive time.Duration
@@ -88,6 +91,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	h.shard.init(h, engine.New(engine.Config{
 		Secret: secret, TCP: cfg.TCP, Limits: cfg.Limits, Pool: cfg.Pool,
+		FirstPort: cfg.FirstPort, LastPort: cfg.LastPort,
 		NewConn: func() *engine.Conn {
 			c := &Conn{s: &h.shard}
 			c.ec.Owner = c

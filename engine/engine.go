@@ -36,6 +36,9 @@ type Config struct {
 	// TCP is what connections take over; nil: the default of the Linux profile.
 	TCP    *tcp.Config
 	Limits Limits
+	// FirstPort and LastPort are the range of ephemeral ports, 1024 at least;
+	// 0 and 0, or a range that is none, stand for Linux' 32768 to 60999.
+	FirstPort, LastPort uint16
 	// NewConn allocates a connection, so that a caller can embed Conn first in
 	// a struct of its own and one allocation serves both; nil: new(Conn).
 	NewConn func() *Conn
@@ -125,6 +128,7 @@ func New(cfg Config) *Engine {
 	}
 	e.isn = newISNGenerator(secret, tick)
 	e.ports = newPorts(secret)
+	e.ports.setRange(cfg.FirstPort, cfg.LastPort)
 	e.binds = newBindTable(maxBindings)
 	e.conns = newTable[Conn](e.limits.Connections)
 	e.half = newSlab[halfOpen](e.limits.HalfOpen)
