@@ -406,6 +406,36 @@ func TestCallsAfterHostClose(t *testing.T) {
 
 func mustPipe() *pipe.Device { d, _ := pipe.New(pipe.Options{}); return d }
 
+// A device that cannot be attached stays its maker's, and the Host is as before.
+func TestAttachFails(t *testing.T) {
+	da, db := pipe.New(pipe.Options{})
+	w := join(t, da, db)
+	narrow, other := pipe.New(pipe.Options{MTU: 576})
+	if _, err := w.a.Attach(narrow, netip.MustParsePrefix("10.3.0.1/24"), netip.MustParsePrefix("fd03::1/64")); err == nil {
+		t.Fatal("an IPv6 address on a link of 576 bytes")
+	}
+	if _, err := w.a.Listen(context.Background(), "tcp", "10.3.0.1:80"); !errors.Is(err, syscall.EADDRNOTAVAIL) {
+		t.Errorf("Listen on the address that was refused: %v, want EADDRNOTAVAIL", err)
+	}
+	c, p := w.pair()
+	c.Write([]byte("alive"))
+	if n, err := p.Read(make([]byte, 10)); n != 5 || err != nil {
+		t.Error(n, err)
+	}
+	closeHosts(t, w.a, w.b)
+	h, err := handfast.New(handfast.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Attach(narrow, netip.MustParsePrefix("10.3.0.1/24")); err != nil {
+		t.Error(err)
+	}
+	if _, err := other.Write(nil); err != nil {
+		t.Error("the device was closed:", err)
+	}
+	closeHosts(t, h)
+}
+
 // Shutdown delivers what was written, and ends before its context does.
 func TestShutdownDelivers(t *testing.T) {
 	for medium, opt := range map[string]pipe.Options{"frames": {}, "super-segments": {GSO: true}} {
