@@ -151,14 +151,3 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 		}
 	}
 }
-
-// connectMany establishes n connections and returns both ends.
-func connectMany(t testing.TB, p *pair, l *Listener, n int) (all []*Conn) {
-	t.Helper()
-	all = make([]*Conn, 0, 2*n)
-	for range n {
-		ca, cb := p.connect(t, l)
-		all = append(all, ca, cb)
-	}
-	return all
-}
