@@ -186,7 +186,9 @@ func (e *Engine) outputConn(now mono.Time, c *Conn) *pkt.Packet {
 
 // DialConfig says how a connection is to be opened.
 type DialConfig struct {
-	Local  netip.AddrPort // unset address and port 0: chosen
+	// Local is our end; an unset address and port 0 are chosen. Connections to
+	// different ends may share a port, but not with a listener.
+	Local  netip.AddrPort
 	Remote netip.AddrPort
 	TOS    uint8 // Diffserv field; the ECN bits are ignored
 	TTL    uint8 // 0: the default
@@ -211,13 +213,14 @@ func (e *Engine) Dial(now mono.Time, d *DialConfig) (*Conn, error) {
 		return nil, err
 	}
 	f := Flow{Local: local, Remote: remote, LPort: d.Local.Port(), RPort: d.Remote.Port()}
-	if err := e.choosePort(now, &f); err != nil {
+	bound, err := e.choosePort(now, &f)
+	if err != nil {
 		return nil, err
 	}
 	c := e.newConn()
 	c.flow, c.hash, c.iface = f, e.key.flow13(&f), uint16(iface.ID)
 	c.tos, c.ttl = d.TOS&^3, d.TTL
-	c.status |= activeOpen
+	c.status |= activeOpen | bound
 	p := e.params(now, &f, iface)
 	p.ID = c.id
 	if i := e.twTable.lookup(&e.tw, c.hash, &f); i != 0 {
@@ -251,24 +254,30 @@ func (e *Engine) params(now mono.Time, f *Flow, iface *Interface) tcp.Params {
 		TSOffset: e.isn.tsOffset(f), V6: !f.is4()}
 }
 
-// choosePort picks an ephemeral port, or checks the one asked for.
-func (e *Engine) choosePort(now mono.Time, f *Flow) error {
+// choosePort picks an ephemeral port, or takes the one asked for: then it
+// returns boundPort, and the connection must give the binding back.
+//
+// Deviation: on Linux a second socket gets that port only if both ask for it by
+// SO_REUSEADDR. Here connections share it as they do ephemeral ports, since
+// both ends tell connections apart (RFC 9293 §3.3.1).
+func (e *Engine) choosePort(now mono.Time, f *Flow) (bound uint8, err error) {
 	used := func(port uint16) bool {
 		f.LPort = port
 		return e.binds.bound(wire.ProtoTCP, port) || e.flowUsed(now, f)
 	}
 	if f.LPort != 0 {
-		if e.flowUsed(now, f) {
-			return ErrAddrInUse
+		b := binding{addr: f.Local, port: f.LPort, proto: wire.ProtoTCP}
+		if e.flowUsed(now, f) || !e.binds.acquire(b, true) {
+			return 0, ErrAddrInUse
 		}
-		return nil
+		return boundPort, nil
 	}
 	port, ok := e.ports.pick(f.Local, f.Remote, f.RPort, used)
 	f.LPort = port
 	if !ok {
-		return ErrNoPorts
+		return 0, ErrNoPorts
 	}
-	return nil
+	return 0, nil
 }
 
 // flowUsed reports whether a flow cannot be opened: it exists, or it is in

@@ -101,7 +101,8 @@ func counterStories() map[Counter]counterStory {
 			toTimeWaitPeer(t, h, 4001)
 		}},
 		TimeWaitReused: {tell: func(t *testing.T, h *Harness) {
-			p, _ := toTimeWaitPeer(t, h, 80)
+			p, _ := toTimeWaitPeer(t, h, 81)
+			listen(t, h, "10.0.0.1:81")
 			h.Inject((&wireSegment{Src: p.them, Dst: p.us, SEQ: p.seq + 9, Flags: wire.FlagSYN}).raw())
 		}},
 		TimeWaitACKs: {tell: func(t *testing.T, h *Harness) {

@@ -56,6 +56,11 @@ type ListenConfig struct {
 	// Backlog bounds the queue of completed handshakes that nobody has
 	// accepted, as Linux understands it; not positive: the largest.
 	Backlog int
+	// ReuseAddr allows a port that Dial was given for a connection, which RFC
+	// 9293 §3.9.1.1 (MUST-42) wants possible; never one that is listened on.
+	// The RFC profile needs no ReuseAddr; on Linux programs ask for it as well,
+	// by SO_REUSEADDR.
+	ReuseAddr bool
 }
 
 // Listen begins a passive open. RFC 9293 §3.10.1.
@@ -81,9 +86,10 @@ func (e *Engine) Listen(now mono.Time, lc *ListenConfig) (*Listener, error) {
 		}
 		b.port = port
 	}
-	if !e.binds.acquire(b, false) {
+	if !e.binds.acquire(b, lc.ReuseAddr || e.tcp.Profile == tcp.ProfileRFC) {
 		return nil, ErrAddrInUse
 	}
+	e.binds.share(b, false) // with nobody who comes later
 	backlog := lc.Backlog
 	if backlog <= 0 {
 		backlog = e.limits.AcceptBacklog
@@ -183,6 +189,7 @@ func (l *Listener) Close(now mono.Time) {
 	tcp.CheckEdge(tcp.Listen, tcp.Closed, tcp.OnClose)
 	delete(e.listeners, l.key)
 	e.binds.release(l.bind)
+	e.binds.share(l.bind, true) // if connections have it too: as before
 	for c := l.Accept(); c != nil; c = l.Accept() {
 		c.Abort(now)
 	}

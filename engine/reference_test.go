@@ -103,7 +103,7 @@ func (e *refEnd) reach(s reference.State, x *circumstance) {
 		return
 	}
 	passive := s == reference.SynReceived && !x.active
-	if s == reference.Listen || passive || s == reference.TimeWait && !x.alone {
+	if s == reference.Listen || passive {
 		e.l = listen(e.t, e.h, "10.0.0.1:80")
 	}
 	if s == reference.Listen {
@@ -130,6 +130,9 @@ func (e *refEnd) reach(s reference.State, x *circumstance) {
 	p.send(wire.FlagSYN|wire.FlagACK, "")
 	e.exchange(x)
 	e.close(s, x)
+	if s == reference.TimeWait && !x.alone { // a program that starts again
+		e.l = listen(e.t, e.h, "10.0.0.1:80")
+	}
 }
 
 // exchange sends 2000 octets, of which half is acknowledged, and receives 500.

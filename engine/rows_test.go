@@ -77,7 +77,7 @@ func TestR9293_M03_BadChecksumDropped(t *testing.T) {
 
 // A passive OPEN never disturbs a connection that exists. RFC 9293 §3.9.1.1.
 func TestR9293_M41_ListenIsolated(t *testing.T) {
-	h := newTestHarness(t, HarnessConfig{})
+	h := newTestHarness(t, HarnessConfig{Config: Config{TCP: rfc()}})
 	p, c := dialPeer(t, h, at(us4, 5000), at(them4, 80))
 	l := listen(t, h, "0.0.0.0:5000")
 	p.send(wire.FlagACK|wire.FlagPSH, "hello")
@@ -93,11 +93,20 @@ func TestR9293_M41_ListenIsolated(t *testing.T) {
 
 // A program can LISTEN on a port while a connection from it is in SYN-SENT or
 // SYN-RECEIVED. RFC 9293 §3.9.1.1.
+// In the Linux profile it asks for that by ReuseAddr.
 func TestR9293_M42_ListenDuringConnect(t *testing.T) {
-	h := newTestHarness(t, HarnessConfig{})
+	t.Run("RFC", func(t *testing.T) { listenDuringConnect(t, rfc(), false) })
+	t.Run("Linux", func(t *testing.T) { listenDuringConnect(t, tcp.DefaultConfig(tcp.ProfileLinux), true) })
+}
+
+func listenDuringConnect(t *testing.T, cfg *tcp.Config, reuse bool) {
+	h := newTestHarness(t, HarnessConfig{Config: Config{TCP: cfg}})
 	c := mustDial(t, h, at(us4, 5000), at(them4, 80))
 	syn := one(t, h)
-	l := listen(t, h, "10.0.0.1:5000")
+	l, err := h.Listen(ListenConfig{Local: at(us4, 5000), ReuseAddr: reuse})
+	if err != nil {
+		t.Fatal(err)
+	}
 	acceptPeer(t, h, l, at(us4, 5000), at(them4, 81)) // the listener works
 	p := &peer{t: t, h: h, us: syn.Src, them: syn.Dst, seq: 9, ack: syn.SEQ + 1, wnd: 1000}
 	p.send(wire.FlagSYN, "") // crossing
