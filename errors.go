@@ -48,10 +48,6 @@ func engineErrno(err error) error {
 		return syscall.ECONNREFUSED
 	case errors.Is(err, engine.ErrUnreachable):
 		return syscall.EHOSTUNREACH
-	case errors.Is(err, engine.ErrRefused):
-		return syscall.ECONNREFUSED
-	case errors.Is(err, engine.ErrUnreachable):
-		return syscall.EHOSTUNREACH
 	case errors.Is(err, engine.ErrLimit):
 		return syscall.ENOBUFS
 	case errors.Is(err, engine.ErrInvalidAddr):

@@ -16,12 +16,14 @@ import (
 	"context"
 	crand "crypto/rand"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/handfast/handfast/engine"
+	"github.com/handfast/handfast/ip"
 	"github.com/handfast/handfast/link"
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/pkt"
@@ -121,6 +123,10 @@ func (h *Host) Attach(dev link.Device, addrs ...netip.Prefix) (*Interface, error
 	if caps.Medium != link.IP {
 		return nil, &net.OpError{Op: "attach", Net: "ip", Err: errors.New("the device carries " + caps.Medium.String() +
 			" frames; only devices that carry IP packets can be attached")}
+	}
+	if caps.MTU < ip.MinMTU4 {
+		return nil, &net.OpError{Op: "attach", Net: "ip", Err: fmt.Errorf(
+			"the device's MTU is %d bytes; IPv4 needs links of at least %d (RFC 791 §3.2)", caps.MTU, ip.MinMTU4)}
 	}
 	if len(addrs) == 0 {
 		addrs = caps.Local

@@ -53,7 +53,9 @@ func (s *shard) attach(dev link.Device, caps link.Caps, addrs []netip.Prefix) (*
 		s.mu.Unlock()
 		return nil, errInterfaces
 	}
-	ei := s.e.AddInterface(engine.Interface{Name: "if" + strconv.Itoa(len(s.ifaces)), MTU: caps.MTU, MaxGSO: 65535, TxChecksum: true})
+	ei := s.e.AddInterface(engine.Interface{Name: "if" + strconv.Itoa(len(s.ifaces)), MTU: caps.MTU,
+		MaxGSO: maxGSO(caps), TxChecksum: true})
+	i.caps.MTU = ei.MTU
 	i.id = ei.ID
 	// A new slice: flush walks the old one without the lock.
 	s.ifaces = append(append([]*Interface(nil), s.ifaces...), i)
@@ -74,6 +76,15 @@ func (s *shard) attach(dev link.Device, caps link.Caps, addrs []netip.Prefix) (*
 		s.readers.Go(func() { i.read(q) })
 	}
 	return i, nil
+}
+
+// maxGSO is the largest super-segment for a device: what it takes, or what is
+// cut for it in software.
+func maxGSO(caps link.Caps) int {
+	if caps.Offloads&(link.TSO4|link.TSO6) != 0 && caps.MaxGSO > 0 {
+		return min(caps.MaxGSO, 65535)
+	}
+	return 65535
 }
 
 // address gives an interface its addresses and default routes.

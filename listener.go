@@ -54,7 +54,7 @@ func (h *Host) ListenBacklog(ctx context.Context, network, address string, backl
 	if s.closing {
 		return fail(net.ErrClosed)
 	}
-	el, err := s.e.Listen(h.now(), &engine.ListenConfig{Local: local, V6Only: v6only, Backlog: backlog})
+	el, err := s.e.Listen(h.now(), &engine.ListenConfig{Local: local, V6Only: v6only, Backlog: backlog, ReuseAddr: true})
 	if err != nil {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: net.TCPAddrFromAddrPort(local), Err: call("bind", engineErrno(err))}
 	}

@@ -214,8 +214,8 @@ func TestZeroWindow(t *testing.T) {
 						return i.Persist && i.SendWindow < i.SendMSS && i.Backoff >= 2
 					}
 					// Its count of probes begins anew with each answer; the back-off stays.
-				k := l.kernelInfo(p.kernel)
-				return k.Probes+k.Backoff >= 1
+					k := l.kernelInfo(p.kernel)
+					return k.Probes+k.Backoff >= 1
 				})
 				h := sha256.New()
 				n, err := io.Copy(h, b)
