@@ -29,7 +29,9 @@ type Interface struct {
 	flushing bool
 	rest     sync.Cond   // flushing ended
 	waiting  atomic.Bool // box is not empty
+	held     atomic.Bool // the Engine keeps back what connections send; changed under the shard's lock
 	errors   atomic.Uint64
+	dropped  atomic.Uint64
 }
 
 // ID returns the interface's number in the Host.
@@ -135,6 +137,7 @@ func (s *shard) detach(i *Interface) error {
 	s.unlock(now)
 	i.idle() // the resets have left
 	s.mu.Lock()
+	s.letGo(i)
 	s.e.RemoveInterface(i.id)
 	s.mu.Unlock()
 	err := i.dev.Close()
@@ -154,14 +157,23 @@ func (i *Interface) read(q link.Queue) {
 	}
 }
 
-// put adds a packet to the outbox and reports whether that is full now.
+// Dropped returns how many packets found no room in the outbox of a device
+// that did not take any: resets and the like, which nothing keeps back.
+func (i *Interface) Dropped() uint64 { return i.dropped.Load() }
+
+// put adds a packet to the outbox and reports whether that is full now. When
+// it is more than full, the packet is dropped.
 func (i *Interface) put(p *pkt.Packet) bool {
 	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.box) >= 4*maxOutbox {
+		p.Release()
+		i.dropped.Add(1)
+		return true
+	}
 	i.box = append(i.box, p)
-	n := len(i.box)
 	i.waiting.Store(true)
-	i.mu.Unlock()
-	return n >= maxOutbox
+	return len(i.box) >= maxOutbox
 }
 
 // flush writes the outbox, unless somebody does already: he will find what was
@@ -199,11 +211,12 @@ func (i *Interface) flush() {
 // lock again.
 func (i *Interface) refilled() bool {
 	s := i.s
-	if !s.held.Load() {
+	if !i.held.Load() {
 		return false
 	}
 	i.mu.Unlock()
 	s.mu.Lock()
+	s.letGo(i)
 	s.refill(s.h.now())
 	ifaces := s.ifaces
 	s.mu.Unlock()

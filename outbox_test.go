@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -160,6 +161,68 @@ func TestDatagramsWaitForTheDevice(t *testing.T) {
 			t.Error(err)
 		}
 		w.programs.Wait()
+		closeHosts(t, w.a, w.b)
+	})
+}
+
+// A device that takes nothing stops what goes by it, and nothing else: not the
+// loopback, not another device.
+func TestAStuckDeviceStopsNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		da, db := pipe.New(pipe.Options{GSO: true})
+		s := newSlow(da)
+		w := join(t, s, db)
+		var cs []*handfast.Conn
+		for range 400 {
+			c, _ := w.pair()
+			cs = append(cs, c)
+		}
+		s.shut()
+		for _, c := range cs {
+			w.run(func() { c.Write(make([]byte, 14_000)) })
+		}
+		synctest.Wait() // one is writing, the outbox is full
+
+		l, err := w.a.Listen(context.Background(), "tcp", "127.0.0.1:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ea, eb := pipe.New(pipe.Options{})
+		other, err := handfast.New(handfast.Config{Name: "other"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.a.Attach(ea, netip.MustParsePrefix("10.1.0.1/24")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Attach(eb, netip.MustParsePrefix("10.1.0.2/24")); err != nil {
+			t.Fatal(err)
+		}
+		ol, err := other.Listen(context.Background(), "tcp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for addr, l := range map[string]net.Listener{"127.0.0.1:80": l, "10.1.0.2:80": ol} {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			c, err := w.a.DialContext(ctx, "tcp", addr)
+			cancel()
+			if err != nil {
+				t.Errorf("%s, while another device is stuck: %v", addr, err)
+				continue
+			}
+			p, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(c, "still here")
+			var buf [16]byte
+			if n, err := p.Read(buf[:]); string(buf[:n]) != "still here" || err != nil {
+				t.Errorf("%s: %q, %v", addr, buf[:n], err)
+			}
+		}
+		s.open()
+		w.programs.Wait()
+		other.Close()
 		closeHosts(t, w.a, w.b)
 	})
 }

@@ -255,7 +255,7 @@ func (p *PacketConn) waitSend(to netip.AddrPort) error {
 		if err := p.u.Err(); err != nil {
 			return call(p.sendCall(), engineErrno(err))
 		}
-		if !p.s.held.Load() {
+		if p.s.held.Load() == 0 {
 			return nil
 		}
 		p.s.wait(&p.s.senders, p.writeBy, nil)

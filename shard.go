@@ -37,10 +37,11 @@ type shard struct {
 	empty   []chan struct{} // told when no connection is left
 	readers sync.WaitGroup  // of devices
 
-	// held: an outbox was full, so the Engine kept something back. Whoever
-	// writes outboxes asks for it when there is room.
-	held    atomic.Bool
-	senders *waiter // of datagrams, while held
+	// held is how many interfaces have a full outbox, so that the Engine keeps
+	// back what connections send by them. Whoever writes one asks for it when
+	// there is room.
+	held    atomic.Int32
+	senders *waiter // of datagrams, while any is held
 
 	batch     [outputBatch]*pkt.Packet
 	conns     [outputBatch]*engine.Conn
@@ -66,9 +67,7 @@ func (s *shard) init(h *Host, e *engine.Engine) {
 // go to the devices' outboxes, sleepers are woken, the timer is set; then, with
 // the lock released, the outboxes are written.
 func (s *shard) unlock(now mono.Time) {
-	if !s.held.Load() { // or whoever writes comes back for the rest
-		s.output(now)
-	}
+	s.output(now)
 	s.wake()
 	s.arm(now)
 	ifaces := s.ifaces
@@ -76,30 +75,38 @@ func (s *shard) unlock(now mono.Time) {
 	s.flush(ifaces)
 }
 
-// refill ends the holding back, if the outboxes have room now.
+// refill is unlock without releasing the lock or writing.
 func (s *shard) refill(now mono.Time) {
 	s.output(now)
 	s.wake()
 	s.arm(now)
 }
 
-// output moves what the Engine has to send to the outboxes, until one is full.
+// output moves what the Engine has to send to the outboxes. Of an interface
+// whose outbox is full, the Engine keeps the rest.
 func (s *shard) output(now mono.Time) {
-	full := false
-	for n := len(s.batch); n == len(s.batch) && !full && !s.closed; {
+	for n := len(s.batch); n == len(s.batch) && !s.closed; {
 		n = s.e.Output(now, s.batch[:])
-		for i, p := range s.batch[:n] {
-			s.batch[i] = nil
-			if s.ifaces[p.Iface].put(p) {
-				full = true
+		for k, p := range s.batch[:n] {
+			s.batch[k] = nil
+			i := s.ifaces[p.Iface]
+			if i.put(p) && !i.held.Load() {
+				i.held.Store(true)
+				s.held.Add(1)
+				s.e.Hold(i.id, true)
 			}
 		}
 	}
-	if was := s.held.Load(); was != full {
-		s.held.Store(full)
-		if was {
-			wakeAll(s.senders)
-		}
+}
+
+// letGo ends the holding back for an interface whose outbox has room again, or
+// that is gone.
+func (s *shard) letGo(i *Interface) {
+	if i.held.Load() {
+		i.held.Store(false)
+		s.held.Add(-1)
+		s.e.Hold(i.id, false)
+		wakeAll(s.senders)
 	}
 }
 
@@ -138,9 +145,8 @@ func (s *shard) wake() {
 
 // flush writes the outboxes, with mu released.
 func (s *shard) flush(ifaces []*Interface) {
-	held := s.held.Load()
 	for _, i := range ifaces[1:] {
-		if held || i.waiting.Load() {
+		if i.held.Load() || i.waiting.Load() {
 			i.flush()
 		}
 	}
@@ -289,7 +295,7 @@ func (s *shard) farewell() {
 	for range maxFarewell {
 		s.mu.Lock()
 		s.refill(s.h.now())
-		ifaces, held := s.ifaces, s.held.Load()
+		ifaces, held := s.ifaces, s.held.Load() > 0
 		s.mu.Unlock()
 		for _, i := range ifaces[1:] {
 			i.flush()

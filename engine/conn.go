@@ -167,6 +167,10 @@ func (e *Engine) forget(c *Conn) {
 // may have more, it goes to the end of the ring.
 func (e *Engine) outputConn(now mono.Time, c *Conn) *pkt.Packet {
 	iface := e.ifaces[c.iface]
+	if iface.held {
+		iface.parked.push(c)
+		return nil
+	}
 	if c.pathGen != e.pathGen {
 		e.followPath(now, c)
 	}

@@ -57,6 +57,8 @@ type Interface struct {
 	// TxChecksum: checksums are finished by whoever takes the packets.
 	TxChecksum bool
 	loopback   bool
+	held       bool     // Hold
+	parked     connRing // connections with something to say, while held
 }
 
 // Engine is many connections and what they share. It is not safe for

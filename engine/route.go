@@ -45,8 +45,26 @@ func (e *Engine) AddInterface(i Interface) *Interface {
 // Connections over it find no route and time out, unless one comes back.
 func (e *Engine) RemoveInterface(id int) {
 	if id > 0 && id < len(e.ifaces) {
+		e.Hold(id, false)
 		e.ifaces[id] = &Interface{ID: id, Name: e.ifaces[id].Name, MTU: e.ifaces[id].MTU, loopback: true}
 		e.routes.RemoveInterface(id)
+	}
+}
+
+// Hold stops, or resumes, what connections send by an interface whose device
+// cannot take more: they keep it, and other interfaces are not held up. What
+// belongs to no connection (resets, datagrams) is still handed out.
+func (e *Engine) Hold(id int, on bool) {
+	i := e.Interface(id)
+	if i == nil {
+		return
+	}
+	i.held = on
+	if on {
+		return
+	}
+	for c := i.parked.pop(); c != nil; c = i.parked.pop() {
+		e.out.push(c)
 	}
 }
 
@@ -161,6 +179,9 @@ func (e *Engine) Close(now mono.Time) {
 	for _, c := range ended {
 		c.letGo()
 		c.TCB.Abort(now)
+	}
+	for _, i := range e.ifaces {
+		e.Hold(i.ID, false)
 	}
 	for c := e.out.pop(); c != nil; c = e.out.pop() {
 	}
