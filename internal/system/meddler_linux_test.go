@@ -115,8 +115,18 @@ func (m *meddler) release() error {
 	return err
 }
 
-// lossy loses a share of all packets, in percent, both ways.
+// lossy loses a share of all packets, in percent, both ways: of those with
+// text every so manyth, beginning with the third, so that a few of them are
+// enough; of the others by chance.
 func lossy(percent int, seed uint64) func(bool, *pkt.Packet) bool {
+	const headers = 100 // no packet without text is longer
 	r := rand.New(rand.NewPCG(seed, seed))
-	return func(bool, *pkt.Packet) bool { return r.IntN(100) < percent }
+	texts := map[bool]int{}
+	return func(out bool, p *pkt.Packet) bool {
+		if p.Len() <= headers {
+			return r.IntN(100) < percent
+		}
+		texts[out]++
+		return texts[out]%(100/percent) == 3
+	}
 }
