@@ -198,7 +198,7 @@ func (c *TCB) Consumed() bool {
 	if left > c.rcv.size/2 || gain < int(step) {
 		return false
 	}
-	c.owe(pendACK|pendWindow, trace.WhyWindowUpdate)
+	c.owe(pendACK, trace.WhyWindowUpdate)
 	return true
 }
 

@@ -51,7 +51,7 @@ func (c *TCB) sent(now mono.Time, seg *Segment, why trace.Why) bool {
 	seg.ACK = c.rcv.NXT
 	seg.Flags |= wire.FlagACK
 	seg.WND = c.advertise()
-	c.pend &^= pendACK | pendWindow
+	c.pend &^= pendACK
 	c.deadlines[dDelayedACK] = 0
 	c.count(now, seg, why)
 	return true

@@ -82,7 +82,6 @@ const (
 	pendProbe     // zero-window probe
 	pendKeepalive // keepalive probe
 	pendOverride  // a silly segment may go out, RFC 9293 §3.8.6.2.1 (4)
-	pendWindow    // pendACK is (also) a window update
 )
 
 // Flags of a connection, in flags.
