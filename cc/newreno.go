@@ -16,23 +16,32 @@ type NewReno struct{}
 // once, and RFC 9406 §4.2 recommends 8 where the sender does not pace.
 const slowStartLimit = 8
 
+// slowStartGrowth is what one ACK adds to cwnd in slow start: what it
+// acknowledged, without a limit while departures are paced, RFC 9406 §4.2.
+func slowStartGrowth(r *RateSample) uint32 {
+	if r.Paced {
+		return r.Acked
+	}
+	return min(r.Acked, slowStartLimit*r.MSS)
+}
+
 // Name returns "reno", Linux' name of it.
 func (NewReno) Name() string { return "reno" }
 
 // Init keeps the initial window.
-func (NewReno) Init(s *State, mss uint32, seed uint64) {}
+func (NewReno) Init(s *State, now mono.Time, mss uint32, seed uint64) {}
 
 // OnSent does nothing.
 func (NewReno) OnSent(s *State, now mono.Time, bytes, flight uint32) {}
 
 // OnAck grows cwnd: by what was acknowledged in slow start, by one MSS for
 // each cwnd acknowledged after it. RFC 5681 §3.1.
-func (NewReno) OnAck(s *State, r RateSample) {
-	if r.AppLimited {
+func (NewReno) OnAck(s *State, r *RateSample) {
+	if !r.CwndLimited {
 		return // cwnd was not tested: RFC 7661 §4
 	}
 	if s.Cwnd < s.SSThresh {
-		s.Cwnd = min(s.Cwnd+min(r.Acked, slowStartLimit*r.MSS), s.SSThresh)
+		s.Cwnd = min(s.Cwnd+slowStartGrowth(r), s.SSThresh)
 		return
 	}
 	s.S[0] += uint64(r.Acked)
@@ -43,25 +52,28 @@ func (NewReno) OnAck(s *State, r RateSample) {
 }
 
 // OnLossEvent halves, RFC 5681 §3.2 step 2.
-func (NewReno) OnLossEvent(s *State, now mono.Time, flight, mss uint32) {
+func (NewReno) OnLossEvent(s *State, l *Loss) {
 	s.S[1], s.S[2] = uint64(s.Cwnd), uint64(s.SSThresh)
-	s.SSThresh = max(flight/2, 2*mss)
+	s.SSThresh = max(l.Flight/2, 2*l.MSS)
 	s.S[0] = 0
 }
 
 // OnRTO goes back to one segment, RFC 5681 §3.1 equation 4; when the same
 // segment times out again, ssthresh stays.
-func (NewReno) OnRTO(s *State, now mono.Time, flight, mss uint32, first bool) {
+func (NewReno) OnRTO(s *State, l *Loss, first bool) {
 	if first {
 		s.S[1], s.S[2] = uint64(s.Cwnd), uint64(s.SSThresh)
-		s.SSThresh = max(flight/2, 2*mss)
+		s.SSThresh = max(l.Flight/2, 2*l.MSS)
 	}
-	s.Cwnd = mss
+	s.Cwnd = l.MSS
 	s.S[0] = 0
 }
 
+// OnRecoveryExit does nothing: cwnd is ssthresh.
+func (NewReno) OnRecoveryExit(s *State, now mono.Time) {}
+
 // OnUndo takes the last reduction back, RFC 4015 §3.2.
-func (NewReno) OnUndo(s *State) {
+func (NewReno) OnUndo(s *State, now mono.Time) {
 	if s.S[1] != 0 {
 		s.Cwnd = max(s.Cwnd, uint32(s.S[1]))
 		s.SSThresh = max(s.SSThresh, uint32(s.S[2]))
@@ -74,5 +86,5 @@ func (NewReno) OnIdleRestart(s *State, now mono.Time, restart uint32) {
 	s.Cwnd = min(s.Cwnd, restart)
 }
 
-// Control returns cwnd; NewReno does not pace.
-func (NewReno) Control(s *State, inRecovery bool) (cwnd uint32, pacing uint64) { return s.Cwnd, 0 }
+// Control returns cwnd, and leaves pacing to the connection.
+func (NewReno) Control(s *State) (cwnd uint32, pacing uint64) { return s.Cwnd, 0 }

@@ -10,7 +10,7 @@ const mss = 1000
 
 // ack acknowledges n bytes on a connection whose window is in use.
 func ack(s *cc.State, n uint32) {
-	cc.NewReno{}.OnAck(s, cc.RateSample{Acked: n, MSS: mss, Flight: s.Cwnd})
+	cc.NewReno{}.OnAck(s, &cc.RateSample{Acked: n, MSS: mss, Flight: s.Cwnd, CwndLimited: true})
 }
 
 // Slow start adds what was acknowledged, eight segments for one ACK at most,
@@ -79,7 +79,7 @@ func TestNoGrowthWithoutUse(t *testing.T) {
 	for _, ssthresh := range []uint32{cc.Infinite, 1000} {
 		s := cc.State{Cwnd: 10_000, SSThresh: ssthresh}
 		for range 1000 {
-			cc.NewReno{}.OnAck(&s, cc.RateSample{Acked: 1000, MSS: mss, AppLimited: true})
+			cc.NewReno{}.OnAck(&s, &cc.RateSample{Acked: 1000, MSS: mss})
 		}
 		if s.Cwnd != 10_000 {
 			t.Errorf("ssthresh %d: cwnd grew to %d", ssthresh, s.Cwnd)
@@ -96,16 +96,16 @@ func TestReductions(t *testing.T) {
 		{10_000, 5000}, {4000, 2000}, {3999, 2000}, {1, 2000}, {0, 2000}, {4001, 2000}, {1 << 31, 1 << 30},
 	} {
 		s := cc.State{Cwnd: 20_000, SSThresh: cc.Infinite}
-		r.OnLossEvent(&s, 1, c.flight, mss)
+		r.OnLossEvent(&s, &cc.Loss{Flight: c.flight, MSS: mss})
 		if s.SSThresh != c.ssthresh {
 			t.Errorf("loss with %d in flight: ssthresh %d, want %d", c.flight, s.SSThresh, c.ssthresh)
 		}
 		s = cc.State{Cwnd: 20_000, SSThresh: cc.Infinite}
-		r.OnRTO(&s, 1, c.flight, mss, true)
+		r.OnRTO(&s, &cc.Loss{Flight: c.flight, MSS: mss}, true)
 		if s.SSThresh != c.ssthresh || s.Cwnd != mss {
 			t.Errorf("timeout with %d in flight: ssthresh %d, cwnd %d", c.flight, s.SSThresh, s.Cwnd)
 		}
-		r.OnRTO(&s, 1, 1000, mss, false)
+		r.OnRTO(&s, &cc.Loss{Flight: 1000, MSS: mss}, false)
 		if s.SSThresh != c.ssthresh || s.Cwnd != mss {
 			t.Errorf("a second timeout: ssthresh %d, cwnd %d", s.SSThresh, s.Cwnd)
 		}
@@ -116,18 +116,18 @@ func TestReductions(t *testing.T) {
 func TestUndo(t *testing.T) {
 	var r cc.NewReno
 	for name, reduce := range map[string]func(*cc.State){
-		"loss":         func(s *cc.State) { r.OnLossEvent(s, 1, s.Cwnd, mss); s.Cwnd = s.SSThresh },
-		"timeout":      func(s *cc.State) { r.OnRTO(s, 1, s.Cwnd, mss, true) },
-		"two timeouts": func(s *cc.State) { r.OnRTO(s, 1, s.Cwnd, mss, true); r.OnRTO(s, 1, mss, mss, false) },
+		"loss":         func(s *cc.State) { r.OnLossEvent(s, &cc.Loss{Flight: s.Cwnd, MSS: mss}); s.Cwnd = s.SSThresh },
+		"timeout":      func(s *cc.State) { r.OnRTO(s, &cc.Loss{Flight: s.Cwnd, MSS: mss}, true) },
+		"two timeouts": func(s *cc.State) { r.OnRTO(s, &cc.Loss{Flight: s.Cwnd, MSS: mss}, true); r.OnRTO(s, &cc.Loss{Flight: mss, MSS: mss}, false) },
 	} {
 		s := cc.State{Cwnd: 20_000, SSThresh: 16_000}
 		reduce(&s)
-		r.OnUndo(&s)
+		r.OnUndo(&s, 1)
 		if s.Cwnd != 20_000 || s.SSThresh != 16_000 {
 			t.Errorf("%s: cwnd %d, ssthresh %d after the undo", name, s.Cwnd, s.SSThresh)
 		}
 		s.Cwnd, s.SSThresh = 1000, 2000
-		r.OnUndo(&s)
+		r.OnUndo(&s, 1)
 		if s.Cwnd != 1000 || s.SSThresh != 2000 {
 			t.Errorf("%s: undone twice", name)
 		}
@@ -150,9 +150,9 @@ func TestIdleRestart(t *testing.T) {
 func TestNewRenoNamesItself(t *testing.T) {
 	var a cc.Algorithm = cc.NewReno{}
 	s := cc.State{Cwnd: 4000, SSThresh: cc.Infinite}
-	a.Init(&s, mss, 1)
+	a.Init(&s, 1, mss, 1)
 	a.OnSent(&s, 1, 1000, 1000)
-	if cwnd, pacing := a.Control(&s, false); a.Name() != "reno" || cwnd != 4000 || pacing != 0 {
+	if cwnd, pacing := a.Control(&s); a.Name() != "reno" || cwnd != 4000 || pacing != 0 {
 		t.Errorf("%s: cwnd %d, pacing %d", a.Name(), cwnd, pacing)
 	}
 }
@@ -161,12 +161,13 @@ func TestNewRenoNamesItself(t *testing.T) {
 func TestNewRenoAllocatesNothing(t *testing.T) {
 	var a cc.Algorithm = cc.NewReno{}
 	s := cc.State{Cwnd: 4000, SSThresh: cc.Infinite}
+	sample, loss := &cc.RateSample{Acked: 1000, MSS: mss, CwndLimited: true}, &cc.Loss{Flight: 1000, MSS: mss}
 	n := testing.AllocsPerRun(1000, func() {
 		a.OnSent(&s, 1, 1000, 1000)
-		a.OnAck(&s, cc.RateSample{Acked: 1000, MSS: mss})
-		a.OnLossEvent(&s, 1, 1000, mss)
-		a.OnRTO(&s, 1, 1000, mss, true)
-		a.OnUndo(&s)
+		a.OnAck(&s, sample)
+		a.OnLossEvent(&s, loss)
+		a.OnRTO(&s, loss, true)
+		a.OnUndo(&s, 1)
 	})
 	if n != 0 {
 		t.Errorf("%v allocations", n)
