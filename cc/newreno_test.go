@@ -116,9 +116,12 @@ func TestReductions(t *testing.T) {
 func TestUndo(t *testing.T) {
 	var r cc.NewReno
 	for name, reduce := range map[string]func(*cc.State){
-		"loss":         func(s *cc.State) { r.OnLossEvent(s, &cc.Loss{Flight: s.Cwnd, MSS: mss}); s.Cwnd = s.SSThresh },
-		"timeout":      func(s *cc.State) { r.OnRTO(s, &cc.Loss{Flight: s.Cwnd, MSS: mss}, true) },
-		"two timeouts": func(s *cc.State) { r.OnRTO(s, &cc.Loss{Flight: s.Cwnd, MSS: mss}, true); r.OnRTO(s, &cc.Loss{Flight: mss, MSS: mss}, false) },
+		"loss":    func(s *cc.State) { r.OnLossEvent(s, &cc.Loss{Flight: s.Cwnd, MSS: mss}); s.Cwnd = s.SSThresh },
+		"timeout": func(s *cc.State) { r.OnRTO(s, &cc.Loss{Flight: s.Cwnd, MSS: mss}, true) },
+		"two timeouts": func(s *cc.State) {
+			r.OnRTO(s, &cc.Loss{Flight: s.Cwnd, MSS: mss}, true)
+			r.OnRTO(s, &cc.Loss{Flight: mss, MSS: mss}, false)
+		},
 	} {
 		s := cc.State{Cwnd: 20_000, SSThresh: 16_000}
 		reduce(&s)

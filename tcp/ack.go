@@ -93,8 +93,12 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 	} else {
 		c.dupACKs = 0
 		c.recover = maxSeq(c.recover, c.snd.UNA-1) // or it would be ahead again 2 GiB later
-		c.cfg.Congestion.OnAck(&c.cc, cc.RateSample{Now: now, Acked: acked, Flight: flight, SRTT: c.SRTT,
-			MSS: c.effMSS(), AppLimited: !c.has(fCwndLimited) && 2*flight < c.cc.Cwnd})
+		if c.out != nil {
+			r := &c.out.sample
+			*r = cc.RateSample{Now: now, Acked: acked, Delivered: acked, Flight: flight, SRTT: c.SRTT,
+				MSS: c.effMSS(), CwndLimited: c.has(fCwndLimited) || 2*flight >= c.cc.Cwnd}
+			c.cfg.Congestion.OnAck(&c.cc, r)
+		}
 	}
 	c.flags &^= fCwndLimited
 	if c.snd.UNA == c.snd.MAX { // RFC 6298 §5.2

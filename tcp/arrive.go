@@ -137,7 +137,7 @@ func (c *TCB) synAcked(now mono.Time, seg *Segment, on Trigger) {
 	c.snd.NXT = maxSeq(c.snd.NXT, c.snd.UNA)
 	c.backoff, c.expiries, c.progress = 0, 0, 0
 	c.deadlines[dRetransmit] = 0
-	c.openCongestion()
+	c.openCongestion(now)
 	if c.state != FinWait1 {
 		c.setState(now, Established, on)
 	}

@@ -173,6 +173,9 @@ func (c *TCB) Take(max int, dst []pkt.Ref) int {
 func (c *TCB) Trim() {
 	c.snd.queue.trim()
 	c.rcv.queue.trim()
+	if c.snd.UNA == c.snd.MAX {
+		c.out = nil
+	}
 }
 
 // Peek copies in-order data into dst without taking it, and returns how much.
@@ -227,7 +230,7 @@ func (c *TCB) sendFIN(now mono.Time) {
 	case SynReceived:
 		c.flags |= fFINQueued
 		if c.snd.queue.len() == 0 {
-			c.openCongestion() // the FIN does not wait for the ACK of our SYN
+			c.openCongestion(now) // the FIN does not wait for the ACK of our SYN
 			c.setState(now, FinWait1, OnClose)
 		} // else it is queued until ESTABLISHED
 	case Established:
@@ -429,14 +432,14 @@ func (c *TCB) owe(what uint8, why trace.Why) {
 }
 
 // negotiated options and the initial window, once both SYNs are known.
-func (c *TCB) openCongestion() {
+func (c *TCB) openCongestion(now mono.Time) {
 	mss := uint32(c.effMSS())
 	iw := initialWindow(c.cfg, mss)
 	if c.has(fSYNLost) {
 		iw = mss // RFC 5681 §3.1
 	}
 	c.cc = cc.State{Cwnd: iw, SSThresh: cc.Infinite}
-	c.cfg.Congestion.Init(&c.cc, mss, uint64(c.id))
+	c.cfg.Congestion.Init(&c.cc, now, mss, uint64(c.id))
 }
 
 // initialWindow is IW in bytes: RFC 6928 §2 when segments are configured,

@@ -274,6 +274,9 @@ func (c *TCB) makeData(now mono.Time, seg *Segment, n int, fin bool) {
 	if fresh := c.snd.NXT.Add(n).Sub(c.snd.MAX); fresh > 0 {
 		c.bytesOut += uint64(fresh)
 	}
+	if c.out == nil {
+		c.out = new(outstanding)
+	}
 	c.cfg.Congestion.OnSent(&c.cc, now, uint32(n), c.flight())
 	c.snd.NXT = end
 	c.snd.MAX = maxSeq(c.snd.MAX, end)

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/trace"
 )
@@ -31,7 +32,7 @@ func (c *TCB) duplicateACK(now mono.Time) {
 	c.flags |= fRecovery
 	c.flags &^= fPartialACK | fTiming
 	c.recover = c.snd.MAX
-	c.cfg.Congestion.OnLossEvent(&c.cc, now, c.lossFlight(), mss)
+	c.cfg.Congestion.OnLossEvent(&c.cc, &cc.Loss{Now: now, Flight: c.lossFlight(), MSS: mss})
 	c.cc.Cwnd = c.cc.SSThresh
 	c.inflate = min(dupThresh*mss, uint32(c.recover-c.snd.UNA))
 	c.owe(pendRetransmit, trace.WhyFastRetransmit)

@@ -113,6 +113,7 @@ type TCB struct {
 	snd sndSpace
 	rcv rcvSpace
 	cc  cc.State
+	out *outstanding // nil while nothing was sent lately
 
 	deadlines [numDeadlines]mono.Time
 	SRTT      time.Duration // RFC 6298; 0 before the first sample
@@ -156,6 +157,12 @@ type TCB struct {
 	segsOut     uint32
 	bytesIn     uint64
 	bytesOut    uint64
+}
+
+// outstanding is what a connection knows of the data it sends. An idle one has
+// none (Trim).
+type outstanding struct {
+	sample cc.RateSample // of the ACK being processed
 }
 
 // Params are the properties of one connection that its maker knows.

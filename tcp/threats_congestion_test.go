@@ -198,17 +198,17 @@ type fixed struct {
 	sent, acked, losses, timeouts *int
 }
 
-func (fixed) Name() string                                  { return "fixed" }
-func (fixed) Init(s *cc.State, mss uint32, _ uint64)        { s.Cwnd = 3 * mss }
-func (f fixed) OnSent(*cc.State, mono.Time, uint32, uint32) { *f.sent++ }
-func (f fixed) OnAck(*cc.State, cc.RateSample)              { *f.acked++ }
-func (f fixed) OnLossEvent(s *cc.State, _ mono.Time, _, mss uint32) {
+func (fixed) Name() string                                        { return "fixed" }
+func (fixed) Init(s *cc.State, _ mono.Time, mss uint32, _ uint64) { s.Cwnd = 3 * mss }
+func (f fixed) OnSent(*cc.State, mono.Time, uint32, uint32)       { *f.sent++ }
+func (f fixed) OnAck(*cc.State, *cc.RateSample)                   { *f.acked++ }
+func (f fixed) OnLossEvent(s *cc.State, l *cc.Loss) {
 	*f.losses++
-	s.SSThresh = 3 * mss
+	s.SSThresh = 3 * l.MSS
 }
-func (f fixed) OnRTO(s *cc.State, _ mono.Time, _, mss uint32, _ bool) {
+func (f fixed) OnRTO(s *cc.State, l *cc.Loss, _ bool) {
 	*f.timeouts++
-	s.Cwnd = 3 * mss
+	s.Cwnd = 3 * l.MSS
 }
 
 // Another congestion control can be put in. RFC 9293 §3.8.2.

@@ -3,6 +3,7 @@ package tcp
 import (
 	"time"
 
+	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/trace"
 )
@@ -77,7 +78,7 @@ func (c *TCB) onRTO(now mono.Time) {
 		c.flags |= fSYNLost
 	} else {
 		flight := uint32(c.snd.MAX - c.snd.UNA)
-		c.cfg.Congestion.OnRTO(&c.cc, now, flight, c.effMSS(), c.expiries == 1)
+		c.cfg.Congestion.OnRTO(&c.cc, &cc.Loss{Now: now, Flight: flight, MSS: c.effMSS()}, c.expiries == 1)
 		c.leaveRecovery()
 		c.recover = c.snd.MAX // RFC 6582 §4: late duplicates start no new recovery
 		c.traceCongestion(now, trace.WhyRetransmitTimeout)
