@@ -51,6 +51,7 @@ type RateSample struct {
 	CwndLimited bool // cwnd was what stopped the sender since the last ACK
 	InRecovery  bool // loss recovery goes on after this ACK
 	Paced       bool // departures are spread over time
+	NoSACK      bool // at most one loss a round trip can be seen [not C.has_selective_acks]
 }
 
 // Loss describes why the window must shrink.
@@ -121,4 +122,5 @@ type LostPacket struct {
 	PriorDelivered uint64 // [P.delivered]
 	MSS            uint32
 	AppLimited     bool // [P.is_app_limited]
+	NoSACK         bool // at most one loss a round trip can be seen [not C.has_selective_acks]
 }
