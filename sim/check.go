@@ -13,6 +13,7 @@ type seen struct {
 	conn   *engine.Conn
 	host   *Host
 	round  uint64
+	step   uint64 // of the event
 	state  tcp.State
 	space  tcp.Space
 	flight uint32
@@ -87,7 +88,7 @@ func (w *World) checkConn(h *Host, c *engine.Conn, deadline mono.Time) error {
 	before := *s
 	var info tcp.Info
 	c.Info(&info)
-	*s = seen{conn: c, host: h, round: w.round, state: c.State(), flight: info.InFlight, window: info.Cwnd,
+	*s = seen{conn: c, host: h, round: w.round, step: w.steps, state: c.State(), flight: info.InFlight, window: info.Cwnd,
 		size: int(h.eng.TCPConfig().ReceiveBuffer)}
 	c.Space(&s.space)
 	if !fresh {
@@ -98,7 +99,7 @@ func (w *World) checkConn(h *Host, c *engine.Conn, deadline mono.Time) error {
 	if limit := 8*s.size + chargeAllowance; s.space.Charged > limit {
 		return fmt.Errorf("received bytes keep %d bytes alive, with a buffer of %d", s.space.Charged, s.size)
 	}
-	if peer := w.seen[f.Reversed()]; peer != nil {
+	if peer := w.seen[f.Reversed()]; peer != nil && s.step-peer.step <= 1 {
 		return s.agrees(peer)
 	}
 	return nil
@@ -128,7 +129,7 @@ func (s *seen) follows(p *seen, mss uint32) error {
 		}
 	}
 	allowed := max(p.window, s.window) + 3*mss
-	if s.state >= tcp.Established && s.flight > max(p.flight, allowed) {
+	if s.step-p.step <= 1 && s.state >= tcp.Established && s.flight > max(p.flight, allowed) {
 		return fmt.Errorf("in flight went from %d to %d, cwnd %d, MSS %d", p.flight, s.flight, s.window, mss)
 	}
 	return nil

@@ -25,6 +25,10 @@ type HostConfig struct {
 	// Coalesce is how long packets wait for others that arrive in the
 	// meantime: a batch is handed to the engine at once. 0 hands over each.
 	Coalesce time.Duration
+	// MaxGRO is the largest packet, in bytes and at most 65535, that TCP
+	// segments which arrived together are glued into before the engine gets
+	// them; at most MTU means none.
+	MaxGRO int
 	// TimerSlack is how late the host wakes for a deadline.
 	TimerSlack time.Duration
 }
@@ -220,7 +224,11 @@ func (h *Host) input() bool {
 		for j < len(h.rx) && j-i < inputBatch && h.rxIface[j] == h.rxIface[i] {
 			j++
 		}
-		h.eng.Input(h.w.now, h.rxIface[i], h.rx[i:j])
+		batch := h.rx[i:j]
+		if h.cfg.MaxGRO > h.cfg.MTU {
+			batch = h.glue(batch)
+		}
+		h.eng.Input(h.w.now, h.rxIface[i], batch)
 		i = j
 	}
 	clear(h.rx)

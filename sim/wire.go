@@ -219,6 +219,10 @@ func markCE(b []byte) {
 func (w *World) notePacket(h *Host, p *pkt.Packet) {
 	w.note(uint64(w.now) ^ uint64(h.index)<<56)
 	w.note(digest(p.Head))
+	if w.every > 0 {
+		w.note(uint64(p.Body.Len()))
+		return
+	}
 	w.note(digest(p.Body[0].B) ^ bits.RotateLeft64(digest(p.Body[1].B), 1) ^ uint64(len(p.Body[0].B)))
 }
 

@@ -33,6 +33,9 @@ var arrows = map[string][]string{
 	"engine": core,
 	"sim":    join(core, "engine", "netem"),
 
+	"sim/grid":          join(core, "engine", "netem", "sim"),
+	"sim/grid/cmd/grid": {"sim/grid"},
+
 	"link":        {"mono", "wire", "pkt"},
 	"link/pipe":   {"mono", "wire", "pkt", "link"},
 	"link/tun":    {"mono", "wire", "pkt", "link"},

@@ -19,11 +19,12 @@ var (
 	locks         = []string{"pkt"}
 )
 
-// below returns a filter for directories that are, or lie below, one of tops.
+// below returns a filter for directories that are, or lie below, one of tops. A
+// command that drives the core, such as sim/grid/cmd/grid, is not part of it.
 func below(tops []string) func(string) bool {
 	return func(dir string) bool {
-		top, _, _ := strings.Cut(dir, "/")
-		return slices.Contains(tops, top)
+		top, rest, _ := strings.Cut(dir, "/")
+		return slices.Contains(tops, top) && !strings.Contains("/"+rest, "/cmd/")
 	}
 }
 

@@ -1,0 +1,205 @@
+package grid
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// cells are those that every change is measured by: 24 of at most 100 Mbit/s.
+func cells() []Cell {
+	const m = 1_000_000
+	ms := time.Millisecond
+	paths := []Path{
+		{Rate: 10 * m, RTT: 50 * ms, Queue: 100},
+		{Rate: 10 * m, RTT: 100 * ms, Queue: 100},
+		{Rate: 100 * m, RTT: 10 * ms, Queue: 100},
+		{Rate: 100 * m, RTT: 50 * ms, Queue: 100},
+		{Rate: 100 * m, RTT: 100 * ms, Queue: 100},
+		{Rate: 100 * m, RTT: 50 * ms, Queue: 100, Reorder: 20_000},
+		{Rate: 100 * m, RTT: 100 * ms, Queue: 100, Loss: 10_000},
+		{Rate: 100 * m, RTT: 100 * ms, Queue: 100, GRO: true},
+	}
+	var all []Cell
+	for _, a := range Algorithms() {
+		for _, p := range paths {
+			all = append(all, Cell{a, p})
+		}
+	}
+	return all
+}
+
+// shortfalls are what the cells above do not reach; the table has all.
+func shortfalls() map[string]bool {
+	return map[string]bool{
+		"reno 10M 100ms q1":            true,
+		"reno 100M 50ms q1":            true,
+		"reno 100M 100ms q1":           true,
+		"reno 100M 100ms q1 gro":       true,
+		"reno 100M 50ms q1 reorder 2%": true,
+	}
+}
+
+// Every cell reaches what is wanted of it, but for those that are known to
+// fall short.
+func TestCells(t *testing.T) {
+	known := shortfalls()
+	for _, c := range cells() {
+		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			r, err := Run(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ok := r.First >= c.wantFirst() && r.Late >= c.wantLate()
+			switch {
+			case !ok && !known[c.String()]:
+				t.Errorf("first %v, wanted %v; late %v, wanted %v; %+v", r.First, c.wantFirst(), r.Late, c.wantLate(), r)
+			case ok && known[c.String()]:
+				t.Log("no longer falls short: take it off the list")
+			}
+		})
+	}
+}
+
+// The same cell yields the same to the last packet.
+func TestRepeatable(t *testing.T) {
+	c := Cell{"reno", Path{Rate: 10_000_000, RTT: 50 * time.Millisecond, Queue: 25, Loss: 1000, Reorder: 1000, GRO: true}}
+	a, err := Run(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Run(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a != b {
+		t.Errorf("%v: first %+v, then %+v", c, a, b)
+	}
+}
+
+func readTable(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("testdata/grid.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// The file holds a line for every row and nothing else, in the order and form
+// in which the command writes it.
+func TestTableIsWhole(t *testing.T) {
+	text := readTable(t)
+	table := Parse(text)
+	for _, r := range Rows() {
+		if table.Line(r) == "" {
+			t.Errorf("%s: not measured; run go run ./sim/grid/cmd/grid -w", r.Key())
+		}
+	}
+	if table.String() != text {
+		t.Error("the file is not what the command would write; run go run ./sim/grid/cmd/grid -run '^$' -w")
+	}
+}
+
+// Rows have names of their own, or lines would replace each other.
+func TestRowKeys(t *testing.T) {
+	seen := map[string]bool{}
+	for _, r := range Rows() {
+		if seen[r.Key()] || strings.Contains(r.Key(), "\n") {
+			t.Errorf("two rows are called %q", r.Key())
+		}
+		seen[r.Key()] = true
+	}
+}
+
+// What a path is made of, with numbers computed by hand.
+func TestPath(t *testing.T) {
+	for _, c := range []struct {
+		p        Path
+		segments int
+		queue    int
+		name     string
+	}{
+		{Path{Rate: 10_000_000, RTT: time.Millisecond, Queue: 100}, 0, 16, "10M 1ms q1"},
+		{Path{Rate: 10_000_000, RTT: 10 * time.Millisecond, Queue: 400}, 8, 32, "10M 10ms q4"},
+		{Path{Rate: 1_000_000_000, RTT: 300 * time.Millisecond, Queue: 25, Loss: 100}, 25000, 6250, "1G 300ms q0.25 loss 0.01%"},
+		{Path{Rate: 100_000_000, RTT: 50 * time.Millisecond, Queue: 100, Reorder: 20_000, GRO: true}, 416, 416, "100M 50ms q1 reorder 2% gro"},
+	} {
+		if c.p.Segments() != c.segments || c.p.queue() != c.queue || c.p.String() != c.name {
+			t.Errorf("%v: BDP %d segments, queue %d; wanted %s, %d, %d", c.p, c.p.Segments(), c.p.queue(), c.name, c.segments, c.queue)
+		}
+		cell := Cell{"reno", c.p}
+		if back, err := ParseCell(cell.String()); err != nil || back != cell {
+			t.Errorf("ParseCell(%q) = %+v, %v", cell, back, err)
+		}
+	}
+	for _, r := range []string{"", "reno", "reno 10 1ms q1", "reno 0M 1ms q1", "reno 10M 1 q1", "reno 10M 1ms q0.123", "reno 10M 1ms q1 loss", "reno 10M 1ms q1 lost 1%"} {
+		if c, err := ParseCell(r); err == nil {
+			t.Errorf("ParseCell(%q) = %v", r, c)
+		}
+	}
+	p := Path{Rate: 100_000_000, RTT: time.Millisecond, Queue: 100}
+	if got, want := p.capacity(10*time.Second), uint64(125_000_000)*1448/1500; got != want {
+		t.Errorf("capacity of 10 s at 100 Mbit/s: %d bytes, not %d", got, want)
+	}
+}
+
+// Jain's index of known shares.
+func TestJain(t *testing.T) {
+	const k = 1024
+	for _, c := range []struct {
+		x    []uint64
+		want int
+	}{{[]uint64{5000 * k, 5000 * k, 5000 * k, 5000 * k}, 1000}, {[]uint64{8000 * k, 0, 0, 0}, 250}, {[]uint64{3000 * k, 1000 * k}, 800}, {[]uint64{0, 0}, 0}} {
+		if got := jain(c.x); got != c.want {
+			t.Errorf("jain(%v) = %d, want %d", c.x, got, c.want)
+		}
+	}
+}
+
+// Four flows of one kind share a bottleneck.
+func TestFair(t *testing.T) {
+	for _, a := range Algorithms() {
+		t.Run(a, func(t *testing.T) {
+			t.Parallel()
+			f, err := Fair(a, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Least < leastJain {
+				t.Error(f)
+			}
+		})
+	}
+}
+
+// 30 % loss in the first 2 s leaves no mark on what follows. T-CC-07.
+func TestEarlyLoss(t *testing.T) {
+	for _, a := range Algorithms() {
+		t.Run(a, func(t *testing.T) {
+			t.Parallel()
+			e, err := EarlyLoss(a, 1, 50)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Late > 0 || e.Entries > earlyLossEvents {
+				t.Error(e)
+			}
+		})
+	}
+}
+
+func BenchmarkCell(b *testing.B) {
+	c := Cell{"reno", Path{Rate: 100_000_000, RTT: 10 * time.Millisecond, Queue: 100}}
+	packets := uint64(0)
+	for range b.N {
+		r, err := Run(c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		packets += r.Packets
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(packets), "ns/packet")
+}
