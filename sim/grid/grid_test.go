@@ -111,6 +111,9 @@ func TestRowKeys(t *testing.T) {
 			t.Errorf("two rows are called %q", r.Key())
 		}
 		seen[r.Key()] = true
+		if len(r.Name) >= nameWidth {
+			t.Errorf("%q leaves no room behind the name of %d bytes", r.Name, nameWidth)
+		}
 	}
 }
 

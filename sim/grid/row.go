@@ -28,7 +28,7 @@ func (r Row) Measure() (string, error) {
 }
 
 const (
-	nameWidth   = 27
+	nameWidth   = 28
 	columnWidth = 10
 )
 

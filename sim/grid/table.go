@@ -28,9 +28,9 @@ is reported, not judged.
 // dropped.
 func Parse(text string) *Table {
 	t := &Table{lines: map[string]string{}}
-	known := map[string][]Row{}
+	known := map[string]bool{}
 	for _, r := range Rows() {
-		known[r.Section] = append(known[r.Section], r)
+		known[r.Key()] = true
 	}
 	section := ""
 	for line := range strings.Lines(text) {
@@ -39,10 +39,9 @@ func Parse(text string) *Table {
 			section = s
 			continue
 		}
-		for _, r := range known[section] {
-			if name := fmt.Sprintf("%-*s", nameWidth, r.Name) + " "; strings.HasPrefix(line, name) {
-				t.lines[r.Key()] = line
-			}
+		name := strings.TrimRight(line[:min(nameWidth, len(line))], " ")
+		if key := (Row{Section: section, Name: name}).Key(); known[key] {
+			t.lines[key] = line
 		}
 	}
 	return t
