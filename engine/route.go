@@ -51,6 +51,24 @@ func (e *Engine) RemoveInterface(id int) {
 	}
 }
 
+// SetMTU changes the MTU of an interface in use to mtu bytes, or to the nearest
+// MTU that is allowed. Connections follow before they next send. The error is
+// ip.ErrNoInterface, or ip.ErrMTU for less than IPv6 needs on an interface that
+// has one of its addresses (RFC 8200 §5); then nothing changes.
+func (e *Engine) SetMTU(id, mtu int) error {
+	i := e.Interface(id)
+	if i == nil {
+		return ip.ErrNoInterface
+	}
+	mtu = min(max(mtu, ip.MinMTU4), ip.MaxDatagram)
+	if err := e.routes.SetMTU(id, mtu); err != nil {
+		return err
+	}
+	i.MTU = mtu
+	e.pathGen++
+	return nil
+}
+
 // Hold stops, or resumes, what connections send by an interface whose device
 // cannot take more: they keep it, and other interfaces are not held up. What
 // belongs to no connection (resets, datagrams) is still handed out.

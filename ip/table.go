@@ -97,6 +97,22 @@ func (t *Table) RemoveInterface(id int) bool {
 	return len(t.ifaces) < n
 }
 
+// SetMTU changes the MTU of a link, in bytes. ErrNoInterface if it is not there
+// or the MTU is below MinMTU4, ErrMTU for less than IPv6 needs on a link with
+// one of its addresses (RFC 8200 §5).
+func (t *Table) SetMTU(id, mtu int) error {
+	i := t.Interface(id)
+	switch {
+	case i == nil || mtu < MinMTU4:
+		return ErrNoInterface
+	case mtu < MinMTU6 && slices.ContainsFunc(i.Addrs, func(a Address) bool { return !a.Addr.Is4() }):
+		return ErrMTU
+	}
+	i.MTU = mtu
+	t.generation++
+	return nil
+}
+
 // Interface returns the link with an ID, nil if there is none. It is only to
 // be read, and until the next change of the Table.
 func (t *Table) Interface(id int) *Interface {
