@@ -10,6 +10,7 @@ const (
 	callEvent   = iota + 1 // a function is called
 	wakeEvent              // an engine's deadline
 	arriveEvent            // a packet reaches a host
+	boxEvent               // a packet leaves the Box that held it
 )
 
 // event is something that happens at an instant.
@@ -17,8 +18,9 @@ type event struct {
 	at     mono.Time
 	seq    uint64
 	kind   uint8
-	iface  int
+	iface  int // of the host; the side of the wire that sends
 	host   *Host
+	wire   *Wire
 	packet *pkt.Packet
 	call   func()
 }

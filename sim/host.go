@@ -40,7 +40,7 @@ type Host struct {
 	cfg   HostConfig
 	index int
 	life  uint64 // how often it was started
-	lost  uint64 // packets that arrived while it was crashed
+	lost  uint64 // packets that arrived while it was crashed or asleep
 	pool  pkt.Pool
 	eng   *engine.Engine // nil while crashed
 	ports []port
@@ -50,6 +50,10 @@ type Host struct {
 	rxIface []int
 	rxAt    mono.Time // when rx is handed over; 0: at once
 	wakeAt  mono.Time // of the one planned wake that counts; 0: none
+
+	asleep  bool
+	keep    int      // packets that its device holds meanwhile
+	waiting []func() // what its programs were to do meanwhile
 }
 
 // port is one end of a Wire at a Host.
@@ -130,6 +134,7 @@ func (h *Host) Tap(t Tap) { h.taps = append(h.taps, t) }
 func (h *Host) Crash() {
 	h.shut()
 	h.wakeAt, h.rxAt = 0, 0
+	h.rouse()
 }
 
 // Restart starts a crashed host anew, with the same addresses and a secret of
@@ -151,6 +156,65 @@ func (h *Host) shut() {
 	h.rx, h.rxIface = h.rx[:0], h.rxIface[:0]
 }
 
+// Sleep suspends the host, as a laptop whose lid is shut or a virtual machine
+// that is moved: its clock goes on, and nothing happens on it until Wake. Of
+// what arrives, its device holds the first keep packets and drops the others. A
+// crashed host does not sleep.
+func (h *Host) Sleep(keep int) {
+	if h.eng != nil {
+		h.asleep, h.keep = true, keep
+	}
+}
+
+// Wake ends Sleep: the clock has jumped. Either its timers come first or the
+// packets that its device held.
+func (h *Host) Wake(timersFirst bool) {
+	if !h.asleep {
+		return
+	}
+	h.rouse()
+	if d := h.eng.Deadline(); timersFirst && d.Due(h.w.now) {
+		h.eng.Advance(h.w.now)
+	}
+}
+
+func (h *Host) rouse() {
+	h.asleep = false
+	for _, f := range h.waiting {
+		h.w.At(h.w.now, f)
+	}
+	h.waiting = nil
+}
+
+// At plans a call of f at t, as World.At does, by a program of the host: if
+// that sleeps then, f is called when it wakes.
+func (h *Host) At(t mono.Time, f func()) {
+	h.w.At(t, func() {
+		if h.asleep {
+			h.waiting = append(h.waiting, f)
+			return
+		}
+		f()
+	})
+}
+
+// After plans a call of f by a program of the host when d has passed.
+func (h *Host) After(d time.Duration, f func()) { h.At(h.w.now.Add(d), f) }
+
+// SetMTU changes the MTU of the host's interfaces in use, in bytes. The error
+// is that of engine.Engine.SetMTU.
+func (h *Host) SetMTU(mtu int) error {
+	if h.eng != nil {
+		for i := range h.ports {
+			if err := h.eng.SetMTU(h.ports[i].iface, mtu); err != nil {
+				return err
+			}
+		}
+	}
+	h.cfg.MTU = mtu
+	return nil
+}
+
 // arrive takes a packet from a wire.
 func (h *Host) arrive(iface int, p *pkt.Packet) {
 	w := h.w
@@ -159,7 +223,7 @@ func (h *Host) arrive(iface int, p *pkt.Packet) {
 		t(w.now, false, p)
 	}
 	w.capture.packet(h, w.now, false, p)
-	if h.eng == nil {
+	if h.eng == nil || h.asleep && len(h.rx) >= h.keep {
 		h.lost++
 		p.Release()
 		return
@@ -173,7 +237,7 @@ func (h *Host) arrive(iface int, p *pkt.Packet) {
 // wake is the host's timer.
 func (h *Host) wake() {
 	h.wakeAt = 0
-	if h.eng == nil {
+	if h.eng == nil || h.asleep {
 		return
 	}
 	if d := h.eng.Deadline(); d != 0 && d.Add(h.cfg.TimerSlack) <= h.w.now {
@@ -184,7 +248,7 @@ func (h *Host) wake() {
 // planWake makes sure that the host wakes in time. A wake that is too early is
 // left where it is: it plans the next one.
 func (h *Host) planWake() {
-	if h.eng == nil {
+	if h.eng == nil || h.asleep {
 		return
 	}
 	d := h.eng.Deadline()
@@ -204,7 +268,7 @@ func (h *Host) planWake() {
 // run does what is due at this instant: packets in, packets out, programs. It
 // reports whether there was anything.
 func (h *Host) run() bool {
-	if h.eng == nil {
+	if h.eng == nil || h.asleep {
 		return false
 	}
 	did := h.input()

@@ -10,7 +10,7 @@ import (
 	"github.com/handfast/handfast/wire"
 )
 
-// Wire joins two hosts. Each direction has its own netem.Config.
+// Wire joins two hosts. Each direction has its own netem.Config and Box.
 type Wire struct {
 	w     *World
 	index int
@@ -18,9 +18,17 @@ type Wire struct {
 	// places are the wire's in the hosts' ports.
 	places [2]int
 	addrs  [2]addresses
-	dirs   [2]*netem.Wire // by the side that sends
-	down   [2]bool
-	n      uint64 // packets carried
+	dirs   [2]*direction // by the side that sends
+	n      uint64        // packets carried
+}
+
+// direction is what packets of one direction go through: of one Wire, or of
+// several that cross here.
+type direction struct {
+	*netem.Wire
+	down   bool
+	box    boxState
+	marked uint64 // packets that arrive with a congestion mark
 }
 
 // addresses of one end of a wire.
@@ -38,19 +46,30 @@ func (a *addresses) of(v6 bool) netip.Addr {
 // The configurations are used as Config.ForVirtualTime says. It panics beyond
 // MaxLinks, and if a host is crashed.
 func (w *World) Link(a, b *Host, aToB, bToA netem.Config) *Wire {
+	var dirs [2]*direction
+	for side, c := range [2]netem.Config{aToB, bToA} {
+		dirs[side] = &direction{Wire: netem.New(c.ForVirtualTime(), mix(w.seed)+uint64(2*len(w.wires)+side))}
+	}
+	return w.join(a, b, dirs)
+}
+
+// LinkThrough joins a and b as Link does, by a Wire that shares with l all that
+// happens to packets in each direction: one transmitter and queue, one Box, one
+// partition. What is changed or counted for one of them is so for both.
+func (w *World) LinkThrough(a, b *Host, l *Wire) *Wire { return w.join(a, b, l.dirs) }
+
+func (w *World) join(a, b *Host, dirs [2]*direction) *Wire {
 	if len(w.wires) == MaxLinks {
 		panic("sim: more than MaxLinks wires")
 	}
 	if a.eng == nil || b.eng == nil {
 		panic("sim: a wire to a crashed host")
 	}
-	l := &Wire{w: w, index: len(w.wires), hosts: [2]*Host{a, b}}
+	l := &Wire{w: w, index: len(w.wires), hosts: [2]*Host{a, b}, dirs: dirs}
 	w.wires = append(w.wires, l)
-	for side, c := range [2]netem.Config{aToB, bToA} {
-		l.dirs[side] = netem.New(c.ForVirtualTime(), mix(w.seed)+uint64(2*l.index+side))
+	for side, h := range l.hosts {
 		v6 := [16]byte{0: 0xfd, 7: byte(l.index), 15: byte(side + 1)}
 		l.addrs[side] = addresses{netip.AddrFrom4([4]byte{10, 0, byte(l.index), byte(side + 1)}), netip.AddrFrom16(v6)}
-		h := l.hosts[side]
 		l.places[side] = len(h.ports)
 		h.ports = append(h.ports, port{wire: l, side: side})
 		h.attach(&h.ports[len(h.ports)-1])
@@ -79,9 +98,9 @@ func (l *Wire) Config(from *Host) netem.Config {
 // SetConfig changes how packets fare that from sends from now on. A partition
 // stays.
 func (l *Wire) SetConfig(from *Host, c netem.Config) {
-	side := l.side(from)
-	c.Down = l.down[side]
-	l.dirs[side].SetConfig(c.ForVirtualTime())
+	d := l.dirs[l.side(from)]
+	c.Down = d.down
+	d.SetConfig(c.ForVirtualTime())
 }
 
 // Partition cuts the wire in both directions; what was sent before still
@@ -95,19 +114,53 @@ func (l *Wire) PartitionFrom(from *Host) { l.cut(l.side(from), true) }
 func (l *Wire) Heal() { l.cut(0, false); l.cut(1, false) }
 
 func (l *Wire) cut(side int, down bool) {
-	l.down[side] = down
-	c := l.dirs[side].Config()
+	d := l.dirs[side]
+	d.down = down
+	c := d.Config()
 	c.Down = down
-	l.dirs[side].SetConfig(c)
+	d.SetConfig(c)
 }
+
+// SetBox puts a Box where from sends, in place of the one that is there. ACKs
+// that wait at that one still leave when they were to.
+func (l *Wire) SetBox(from *Host, b Box) { l.dirs[l.side(from)].box.Box = b }
+
+// Box returns the Box that is where from sends.
+func (l *Wire) Box(from *Host) Box { return l.dirs[l.side(from)].box.Box }
+
+// BoxCounters returns what Boxes did to packets that from sent.
+func (l *Wire) BoxCounters(from *Host) BoxCounters { return l.dirs[l.side(from)].box.count }
+
+// Marked returns how many packets that from sent arrived with a congestion
+// mark.
+func (l *Wire) Marked(from *Host) uint64 { return l.dirs[l.side(from)].marked }
 
 // Counters returns what happened to packets that from sent.
 func (l *Wire) Counters(from *Host) netem.Counters { return l.dirs[l.side(from)].Counters() }
 
-// send carries a packet that the host at the side sends. As a device does, it
-// copies the packet into one buffer: the sender's may change from here on.
+// send takes a packet that the host at the side sends.
 func (l *Wire) send(side int, p *pkt.Packet) {
-	f := l.dirs[side].Send(l.w.now, p.Len())
+	switch v, at := l.dirs[side].box.admit(l.w.now, p); v {
+	case pass:
+		l.carry(side, p)
+	case drop:
+		p.Release()
+	case hold:
+		l.w.plan(event{at: at, kind: boxEvent, wire: l, iface: side, packet: p})
+	}
+}
+
+// release carries a packet that the Box of a side has held.
+func (l *Wire) release(side int, p *pkt.Packet) {
+	l.dirs[side].box.holding--
+	l.carry(side, p)
+}
+
+// carry lets a packet fare as netem says. As a device does, it copies the
+// packet into one buffer: the sender's may change from here on.
+func (l *Wire) carry(side int, p *pkt.Packet) {
+	d := l.dirs[side]
+	f := d.Send(l.w.now, p.Len())
 	if f.Reason == netem.DroppedMTU {
 		l.tooBig(side, p)
 	}
@@ -115,11 +168,17 @@ func (l *Wire) send(side int, p *pkt.Packet) {
 	iface := to.ports[l.places[1-side]].iface
 	for _, at := range f.At[:f.N] {
 		q, b := l.copy(p)
+		if f.CE && ecnOf(b) != 0 { // only what is ECN-capable, RFC 3168 §5
+			setECN(b, ecnCE)
+		}
+		if d.box.edits() {
+			d.box.edit(b)
+		}
+		if ecnOf(b) == ecnCE {
+			d.marked++
+		}
 		if f.Corrupt {
 			b[f.Bit/8] ^= 0x80 >> (f.Bit % 8)
-		}
-		if f.CE {
-			markCE(b)
 		}
 		l.w.plan(event{at: at, kind: arriveEvent, host: to, iface: iface, packet: q})
 	}
@@ -195,24 +254,6 @@ func finishChecksum(p *pkt.Packet) {
 		n += len(r.B)
 	}
 	binary.BigEndian.PutUint16(head[p.CsumOffset:], wire.Finish(sum))
-}
-
-// markCE sets Congestion Experienced on a packet of an ECN-capable transport,
-// RFC 3168 §5.
-func markCE(b []byte) {
-	if len(b) == 0 {
-		return
-	}
-	switch b[0] >> 4 {
-	case 4:
-		if p, err := wire.ParseIPv4(b); err == nil && p.TOS()&3 != 0 {
-			p.SetTOS(p.TOS() | 3)
-		}
-	case 6:
-		if p, err := wire.ParseIPv6(b); err == nil && p.TrafficClass()&3 != 0 {
-			p.SetTrafficClass(p.TrafficClass() | 3)
-		}
-	}
 }
 
 // notePacket adds a packet that h sends to the digest.

@@ -129,6 +129,8 @@ func (w *World) Step() bool {
 		e.host.wake()
 	case arriveEvent:
 		e.host.arrive(e.iface, e.packet)
+	case boxEvent:
+		e.wire.release(e.iface, e.packet)
 	}
 	w.settle()
 	return w.err == nil
