@@ -76,7 +76,7 @@ func TestRunNotices(t *testing.T) {
 	s := Scenario{Seed: 1, Length: 1e9, Conns: []ConnSpec{{Ends: [2]EndSpec{
 		{Steps: []StepSpec{{Write: 10000, Piece: 1000}}}, {Finish: CloseAtEOF}}}}}
 	for i := range s.Hosts {
-		s.Hosts[i] = HostSpec{SendBuffer: 65536, ReceiveBuffer: 65536, MTU: 1500}
+		s.Hosts[i] = HostSpec{TCP: *tcp.DefaultConfig(tcp.ProfileLinux), MTU: 1500}
 		s.Wire[i] = netem.Config{Delay: 1e6}
 	}
 	if r := s.Run(Options{}); r.Err != nil || r.Clean != 1 || r.Bytes != 10000 || r.Reasons[tcp.ReasonNone] != 2 {
@@ -104,27 +104,31 @@ func TestRunNotices(t *testing.T) {
 // same; the text says everything.
 func TestWithout(t *testing.T) {
 	for seed := uint64(1); seed < 300; seed++ {
-		s := Generate(seed)
-		u := s.Without(AllFaults)
-		if u.Faults != 0 || len(u.Events) != 0 {
-			t.Fatalf("seed %d: %v remains, with %d events", seed, u.Faults, len(u.Events))
+		s := GenerateWith(seed, EveryFault)
+		u := s.Without(EveryFault)
+		if u.Faults != 0 || len(u.Events) != 0 || u.Box != [2]Box{} {
+			t.Fatalf("seed %d: %v remains, with %d events and %+v", seed, u.Faults, len(u.Events), u.Box)
 		}
 		for i, c := range u.Wire {
 			if want := (netem.Config{Delay: s.Wire[i].Delay}); c != want {
 				t.Fatalf("seed %d: the wire is %v", seed, c)
 			}
 		}
-		if len(u.Conns) != len(s.Conns) || !strings.Contains(s.String(), "connection 0") {
+		crossing := 0
+		for _, c := range s.Conns {
+			crossing += b2i(c.Pair > 0)
+		}
+		if crossing == 0 || len(u.Conns) != len(s.Conns)-crossing || !strings.Contains(s.String(), "connection 0") {
 			t.Fatalf("seed %d: connections are gone", seed)
 		}
 	}
 }
 
-// Half of all scenarios are without a given class of faults, and the other
-// ranges are used to both ends.
+// A class of faults is on in a quarter to a half of all scenarios, and the
+// other ranges are used to both ends.
 func TestGenerateRanges(t *testing.T) {
 	const n = 2000
-	var classes [16]int
+	var classes [Classes]int
 	small, large, v6, simultaneous, again, wraps := 0, 0, 0, 0, 0, 0
 	for seed := uint64(0); seed < n; seed++ {
 		s := Generate(seed)
@@ -135,8 +139,8 @@ func TestGenerateRanges(t *testing.T) {
 			if h.MTU < 68 || h.MTU > 9000 {
 				t.Fatalf("seed %d: MTU %d", seed, h.MTU)
 			}
-			small += b2i(h.ReceiveBuffer < 10)
-			large += b2i(h.ReceiveBuffer > 500_000)
+			small += b2i(h.TCP.ReceiveBuffer < 10)
+			large += b2i(h.TCP.ReceiveBuffer > 500_000)
 		}
 		for i, c := range s.Conns {
 			v6 += b2i(c.V6)
@@ -145,8 +149,8 @@ func TestGenerateRanges(t *testing.T) {
 			wraps += b2i(c.NearWrap != 0)
 		}
 	}
-	for i, k := range classes[:len(classNames)] {
-		if k < n*2/5 || k > n*3/5 {
+	for i, k := range classes {
+		if on := AllFaults>>i&1 != 0; on && (k < n/4 || k > n/2) || !on && k > 0 {
 			t.Errorf("%s is on in %d of %d scenarios", classNames[i], k, n)
 		}
 	}

@@ -27,15 +27,15 @@ const (
 
 func newEcho(r *run, i int) *echo {
 	e := &echo{run: r, spec: &r.s.Echoes[i], number: i}
-	r.w.At(r.start.Add(e.spec.Start), e.begin)
+	r.w.hosts[e.spec.From].At(r.start.Add(e.spec.Start), e.begin)
 	return e
 }
 
 func (e *echo) addr(server bool) netip.AddrPort {
 	if server {
-		return netip.AddrPortFrom(e.run.wire.Addr(e.run.w.hosts[e.spec.From^1], e.spec.V6), uint16(echoPort+e.number))
+		return netip.AddrPortFrom(e.run.wires[0].Addr(e.run.w.hosts[e.spec.From^1], e.spec.V6), uint16(echoPort+e.number))
 	}
-	return netip.AddrPortFrom(e.run.wire.Addr(e.run.w.hosts[e.spec.From], e.spec.V6), uint16(echoFirst+e.number))
+	return netip.AddrPortFrom(e.run.wires[0].Addr(e.run.w.hosts[e.spec.From], e.spec.V6), uint16(echoFirst+e.number))
 }
 
 // open opens the socket of one side; nil while its host is down.
@@ -52,6 +52,7 @@ func (e *echo) open(server bool) *engine.UDP {
 		e.run.failf("socket at %v: %w", e.addr(server), err)
 		return nil
 	}
+	u.SetTOS(e.spec.ECN)
 	return u
 }
 
@@ -82,7 +83,7 @@ func (e *echo) next() {
 		e.run.failf("datagram of %d bytes to %v: %w", len(b), e.addr(true), err)
 	}
 	e.sent++
-	w.After(e.spec.Gap, e.next)
+	w.hosts[e.spec.From].After(e.spec.Gap, e.next)
 }
 
 // errorsFromICMP reports what a socket may be told about an earlier datagram.
@@ -95,7 +96,7 @@ func (e *echo) Ready() {
 	for g, ok := e.client.Recv(); ok; g, ok = e.client.Recv() {
 		b := g.Payload.AppendTo(nil)
 		g.Payload.Release()
-		err := e.verify(b)
+		err := e.verify(b, g.TOS)
 		if err != nil && !e.forgivable() {
 			e.run.failf("answer from %v: %w", g.From, err)
 		}
@@ -103,7 +104,10 @@ func (e *echo) Ready() {
 	}
 }
 
-func (e *echo) verify(b []byte) error {
+func (e *echo) verify(b []byte, tos uint8) error {
+	if e.spec.ECN == 0 && tos&3 != 0 && e.run.s.Faults&Corrupt == 0 { // IPv6 has no checksum over it
+		return fmt.Errorf("an ECN field of %d, 0 was sent", tos&3)
+	}
 	if len(b) != e.spec.Size {
 		return fmt.Errorf("%d bytes, %d were sent", len(b), e.spec.Size)
 	}
@@ -117,7 +121,7 @@ func (e *echo) verify(b []byte) error {
 // forgivable reports that a wrong byte may have escaped the checksum: a flipped
 // bit in one fragment can make up for one in another.
 func (e *echo) forgivable() bool {
-	return e.run.s.Faults&Corrupt != 0 && e.spec.Size > min(e.run.s.Hosts[0].MTU, e.run.s.Hosts[1].MTU)-60
+	return e.run.s.Faults&Corrupt != 0 && e.spec.Size > e.run.narrowest()-60
 }
 
 // echoServer sends back what comes.
@@ -131,7 +135,7 @@ func (s *echoServer) Ready() {
 	for g, ok := s.u.Recv(); ok; g, ok = s.u.Recv() {
 		b := g.Payload.AppendTo(nil)
 		g.Payload.Release()
-		if err := s.e.verify(b); err != nil && !s.e.forgivable() {
+		if err := s.e.verify(b, g.TOS); err != nil && !s.e.forgivable() {
 			s.e.run.failf("datagram from %v: %w", g.From, err)
 		}
 		if err := s.u.Send(s.e.run.w.now, g.From, b); err != nil && !errorsFromICMP(err) {
@@ -148,8 +152,19 @@ func (e *echo) complain(drops uint64) error {
 		charge = pkt.Large
 	}
 	fits := e.spec.Count*charge <= engine.DefaultLimits().UDPQueueBytes
-	if drops == 0 && fits && e.run.s.Faults&(Crash|Narrow) == 0 && e.client != nil && e.answered < e.sent {
+	if drops == 0 && fits && e.run.s.Faults&(Crash|Narrow|Sleep|Device) == 0 && e.client != nil && e.answered < e.sent {
 		return fmt.Errorf("sim: %d of %d datagrams to %v were answered, and no packet was lost", e.answered, e.sent, e.addr(true))
 	}
 	return nil
+}
+
+// narrowest is the least MTU that a host's device ever has.
+func (r *run) narrowest() int {
+	n := min(r.s.Hosts[0].MTU, r.s.Hosts[1].MTU)
+	for i := range r.s.Events {
+		if e := &r.s.Events[i]; e.Kind == Resize {
+			n = min(n, e.N)
+		}
+	}
+	return n
 }

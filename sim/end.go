@@ -56,9 +56,9 @@ func (e *end) attach(c *engine.Conn) {
 		c.Touch()
 	}
 	if e.spec.Patience > 0 {
-		w.After(e.spec.Patience, e.hangUp)
+		w.hosts[e.host].After(e.spec.Patience, e.hangUp)
 	}
-	w.At(w.now, e.Ready)
+	w.hosts[e.host].After(0, e.Ready)
 }
 
 // hangUp is what a program does whose dial takes too long.
@@ -84,7 +84,7 @@ func (e *end) Ready() {
 func (e *end) pause(flag *bool, d time.Duration) {
 	*flag = true
 	c := e.conn
-	e.run.w.After(d, func() {
+	e.run.w.hosts[e.host].After(d, func() {
 		*flag = false
 		if e.conn == c {
 			e.Ready()

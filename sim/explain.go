@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 
+	"github.com/handfast/handfast/netem"
 	"github.com/handfast/handfast/tcp"
 )
 
@@ -11,10 +12,14 @@ import (
 func (r *run) report() Report {
 	w := r.w
 	rep := Report{Reasons: map[tcp.Reason]int{}}
-	for _, h := range w.hosts {
-		c := r.wire.Counters(h)
-		rep.Drops += c.Drops() + c.Corrupted + h.lost
+	for i, h := range w.hosts {
+		rep.Drops += h.lost
+		if i < 2 { // the others share the wire
+			c, x := r.wires[0].Counters(h), r.wires[0].BoxCounters(h)
+			rep.Drops += c.Drops() + c.Corrupted + x.Drops()
+		}
 	}
+	r.happened(&rep)
 	for _, c := range r.conns {
 		for _, e := range c {
 			rep.Bytes += e.read
@@ -39,6 +44,40 @@ func (r *run) report() Report {
 	rep.Time = w.now.Sub(r.start)
 	rep.Err = w.err
 	return rep
+}
+
+// happened counts what there was of each class of faults.
+func (r *run) happened(rep *Report) {
+	rep.Happened = r.did
+	add := func(c Class, n uint64) { rep.Happened[c.index()] += n }
+	for i, h := range r.w.hosts {
+		add(Batch, h.batches)
+		if i > 1 {
+			continue
+		}
+		c, x := r.wires[0].Counters(h), r.wires[0].BoxCounters(h)
+		add(Loss, c.Dropped[netem.DroppedLoss])
+		add(Burst, c.Dropped[netem.DroppedBurst])
+		add(Reorder, c.Held)
+		add(Duplicate, c.Duplicated)
+		add(Corrupt, c.Corrupted)
+		if r.s.Wire[i].Jitter > 0 {
+			add(Jitter, c.Passed)
+		}
+		add(Slow, c.Dropped[netem.DroppedQueue])
+		add(Partition, c.Dropped[netem.DroppedDown])
+		add(Narrow, c.Dropped[netem.DroppedMTU])
+		add(ACKs, x.HeldACKs+x.DroppedACKs)
+		add(Marks, r.wires[0].Marked(h))
+		add(Police, c.Dropped[netem.DroppedPoliced])
+		add(Middlebox, x.Stripped+x.ClearedECN+x.ClearedFlags)
+		add(BlackHole, x.Vanished)
+	}
+	for _, c := range r.conns {
+		if c[0].host > 1 {
+			add(Crossing, c[0].read+c[1].read)
+		}
+	}
 }
 
 // complete reports that all that was written arrived.
@@ -72,10 +111,10 @@ func (r *run) explain(e *end, drops uint64) error {
 		if e.closed && p.spec.Read != (ReadSpec{}) {
 			return nil
 		}
-		ok = drops >= 3 || p.crashed || p.missed || p.conn == nil && r.incarnation(e)
+		ok = drops >= 3 || r.slept() || p.crashed || p.missed || p.conn == nil && r.incarnation(e)
 	case tcp.ReasonUserTimeout:
 		// What arrives out of order may be dropped too, for its memory's sake.
-		late := r.s.Faults&(Reorder|Jitter|Change) != 0
+		late := r.s.Faults&(Reorder|Jitter|Change|Rates|ACKs|Sleep) != 0
 		ok = e.spec.UserTimeout > 0 && (drops >= 1 || late || p.crashed || p.missed || p.spec.Read != ReadSpec{})
 	default:
 		ok = false
@@ -86,6 +125,10 @@ func (r *run) explain(e *end, drops uint64) error {
 	}
 	return nil
 }
+
+// slept reports that a host was suspended, for what may be longer than anybody
+// waits for an answer.
+func (r *run) slept() bool { return r.did[Sleep.index()] > 0 }
 
 // lingered reports that e closed, read all, and was bound not to wait for ever
 // for the peer's FIN.

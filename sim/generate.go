@@ -9,14 +9,29 @@ import (
 	"github.com/handfast/handfast/tcp"
 )
 
-// Generate draws a Scenario from a seed: wide ranges, each class of faults off
-// in half of all scenarios. The same seed gives the same scenario.
+// Generate draws a Scenario from a seed: wide ranges; half of all scenarios
+// have about half of AllFaults, the others a quarter. The same seed gives the
+// same scenario.
 func Generate(seed uint64) Scenario {
 	g := &generator{rand.New(rand.NewPCG(seed, 0x68616e6466617374))}
-	s := Scenario{Seed: seed, Faults: Class(g.Uint32()) & AllFaults}
+	faults := g.Uint64()
+	if g.oneIn(2) {
+		faults &= faults >> 32
+	}
+	if g.oneIn(8) {
+		faults &^= uint64(narrows) // else super-segments would hardly be seen
+	}
+	return GenerateWith(seed, Class(faults)&AllFaults)
+}
+
+// GenerateWith draws a Scenario with these classes of faults.
+func GenerateWith(seed uint64, faults Class) Scenario {
+	g := &generator{rand.New(rand.NewPCG(seed, 0x77697468))}
+	s := Scenario{Seed: seed, Faults: faults}
 	s.Length = g.between(time.Second, 20*time.Minute)
 	for i := range s.Hosts {
 		s.Hosts[i] = g.host(s.Faults)
+		s.Hosts[i].TCP = config(seed, i, tcp.Profile(g.IntN(2)))
 	}
 	if g.oneIn(2) { // one MTU for both, or one each
 		s.Hosts[1].MTU = s.Hosts[0].MTU
@@ -25,15 +40,19 @@ func Generate(seed uint64) Scenario {
 	mtu := min(s.Hosts[0].MTU, s.Hosts[1].MTU)
 	for i := range s.Wire {
 		s.Wire[i] = g.wire(s.Faults, rtt, mtu)
-		if s.Faults&Slow == 0 && g.oneIn(8) {
+		if s.Faults&narrows == 0 && g.oneIn(2) {
 			s.Hosts[i].MaxGSO = 65535
 		}
 	}
+	g.boxes(&s, rtt, mtu)
 	n := 1 + g.IntN(4)
 	for range n {
 		s.Conns = append(s.Conns, g.conn(&s, mtu, n, rtt))
 	}
 	g.ports(&s)
+	if s.Faults&Crossing != 0 {
+		g.crossing(&s, mtu, rtt)
+	}
 	for range g.IntN(3) {
 		s.Echoes = append(s.Echoes, g.echo(&s, mtu))
 	}
@@ -58,16 +77,9 @@ func (g *generator) between(low, high time.Duration) time.Duration {
 	return time.Duration(g.number(uint64(low), uint64(high)))
 }
 
-// host draws a host: one in four has tiny buffers.
+// host draws a host, but for its TCP.
 func (g *generator) host(faults Class) HostSpec {
-	h := HostSpec{Profile: tcp.Profile(g.IntN(2)), Nagle: g.oneIn(2), NoWindowScale: g.oneIn(4),
-		NoTimestamps: g.oneIn(3), NoSACK: g.oneIn(3), WindowScale: uint8(g.IntN(15))}
-	low := uint64(4 << 10)
-	if g.oneIn(4) {
-		low = 1
-	}
-	h.SendBuffer = uint32(g.number(low, 1<<20))
-	h.ReceiveBuffer = uint32(g.number(low, 1<<20))
+	var h HostSpec
 	switch g.IntN(4) {
 	case 0:
 		h.MTU = int(g.number(68, 9000))
@@ -111,11 +123,21 @@ func (g *generator) wire(faults Class, rtt time.Duration, mtu int) netem.Config 
 	if faults&Jitter != 0 {
 		c.Jitter, c.Unordered = g.between(time.Microsecond, rtt), g.oneIn(2)
 	}
-	if faults&Slow != 0 {
+	if faults&Marks != 0 {
+		c.CE = netem.PPM(int(g.number(100, 300_000)))
+	}
+	if faults&Police != 0 {
+		c.Policer.Rate = int64(g.number(uint64(mtu)*80, 1_000_000_000))
+		c.Policer.Burst = mtu + int(g.number(uint64(mtu), 1<<20))
+	}
+	if faults&limitsRate != 0 {
 		// A full queue lasts up to five seconds.
 		c.Rate = int64(g.number(uint64(mtu)*80, 1_000_000_000))
 		c.QueueBytes = min(int(c.Rate/8*5), int(g.number(uint64(mtu), 1<<20)))
 		c.QueueBytes = max(c.QueueBytes, mtu)
+		if faults&Marks != 0 && g.oneIn(2) {
+			c.CE, c.CEAbove = 0, int(g.number(1, uint64(c.QueueBytes)))
+		}
 	}
 	return c
 }
@@ -132,7 +154,7 @@ func (g *generator) conn(s *Scenario, mtu, n int, rtt time.Duration) ConnSpec {
 	size := [2]uint64{}
 	for j := range size { // how much a segment of each direction can carry
 		to, from := &s.Hosts[c.From^j^1], &s.Hosts[c.From^j]
-		size[j] = max(1, min(uint64(to.ReceiveBuffer), uint64(from.SendBuffer), uint64(max(mtu-60, 1))))
+		size[j] = max(1, min(uint64(to.TCP.ReceiveBuffer), uint64(from.TCP.SendBuffer), uint64(max(mtu-60, 1))))
 	}
 	segments := g.number(1, 400)
 	if n == 1 && g.oneIn(4) {
@@ -180,6 +202,7 @@ func (g *generator) echo(s *Scenario, mtu int) EchoSpec {
 	e := EchoSpec{From: g.IntN(2), V6: mtu >= minimumMTU6 && g.oneIn(2), Count: 1 + g.IntN(20)}
 	e.Start, e.Gap = g.between(time.Microsecond, s.Length), g.between(time.Microsecond, time.Second)
 	e.Size = echoHead + int(g.number(0, uint64(min(40*(mtu-60), 60_000))))
+	e.ECN = uint8(g.IntN(3))
 	return e
 }
 
@@ -260,52 +283,4 @@ func (g *generator) finish(c *ConnSpec, s *Scenario) {
 		x.FinishAt = g.between(time.Millisecond, s.Length)
 		y.FinishAt = x.FinishAt
 	}
-}
-
-// events draws what goes wrong when.
-func (g *generator) events(s *Scenario, rtt time.Duration, mtu int) {
-	at := func() time.Duration { return g.between(time.Microsecond, s.Length) }
-	if s.Faults&Partition != 0 {
-		for range 1 + g.IntN(4) {
-			from := at()
-			e := FaultEvent{At: from, Kind: Cut, Host: g.IntN(2)}
-			if g.oneIn(3) {
-				e.Kind = CutOneWay
-			}
-			s.Events = append(s.Events, e, FaultEvent{At: from + g.between(time.Millisecond, s.Length), Kind: Heal})
-		}
-	}
-	if s.Faults&Crash != 0 && g.oneIn(2) {
-		for range 1 + g.IntN(2) {
-			from, host := at(), g.IntN(2)
-			s.Events = append(s.Events, FaultEvent{At: from, Kind: PowerOff, Host: host},
-				FaultEvent{At: from + g.between(time.Microsecond, s.Length), Kind: PowerOn, Host: host})
-		}
-	}
-	if s.Faults&Crash != 0 && g.oneIn(3) {
-		from, host := at(), g.IntN(2)
-		s.Events = append(s.Events, FaultEvent{At: from, Kind: Deaf, Host: host},
-			FaultEvent{At: from + g.between(time.Microsecond, s.Length), Kind: Listens, Host: host})
-	}
-	if s.Faults&Narrow != 0 {
-		g.narrow(s, at(), mtu)
-	}
-	if s.Faults&Change != 0 {
-		for range 1 + g.IntN(4) {
-			host := g.IntN(2)
-			r := min(max(rtt/4, g.between(50*time.Microsecond, 5*time.Second)), 4*rtt)
-			s.Events = append(s.Events, FaultEvent{At: at(), Kind: Alter, Host: host, Wire: g.wire(s.Faults, r, mtu)})
-		}
-	}
-}
-
-// narrow draws a path whose MTU falls below that of the hosts.
-func (g *generator) narrow(s *Scenario, at time.Duration, mtu int) {
-	if mtu <= minimumMTU6 || s.Hosts[0].MaxGSO > 0 || s.Hosts[1].MaxGSO > 0 {
-		return
-	}
-	host := g.IntN(2)
-	w := s.Wire[host]
-	w.MTU = minimumMTU6 + g.IntN(mtu-minimumMTU6)
-	s.Events = append(s.Events, FaultEvent{At: at, Kind: Alter, Host: host, Wire: w})
 }

@@ -46,6 +46,7 @@ type Host struct {
 	ports []port
 	taps  []Tap
 
+	batches uint64        // of more than one packet, for Coalesce
 	rx      []*pkt.Packet // arrived, not yet handed over
 	rxIface []int
 	rxAt    mono.Time // when rx is handed over; 0: at once
@@ -289,6 +290,9 @@ func (h *Host) input() bool {
 			j++
 		}
 		batch := h.rx[i:j]
+		if len(batch) > 1 && h.cfg.Coalesce > 0 {
+			h.batches++
+		}
 		if h.cfg.MaxGRO > h.cfg.MTU {
 			batch = h.glue(batch)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/handfast/handfast/engine"
@@ -34,6 +35,9 @@ type Report struct {
 	Drops   uint64 // packets that the wire dropped
 	// Answered counts datagrams that came back.
 	Answered int
+	// Happened counts, by class of faults in the order of their bits, what
+	// there was of each: packets, or events.
+	Happened [Classes]uint64
 	// Err is the first thing that was wrong; nil if all went as it must.
 	Err error
 }
@@ -45,13 +49,14 @@ func Run(s Scenario) Report { return s.Run(Options{}) }
 type run struct {
 	s     *Scenario
 	w     *World
-	wire  *Wire
+	wires []*Wire // by pair of hosts, the first pair's first
 	start mono.Time
 	conns [][2]*end
 	echos []*echo
 	// listeners are all there ever were.
 	listeners []*engine.Listener
-	cfgs      [2]*tcp.Config
+	cfgs      []*tcp.Config   // by host
+	did       [Classes]uint64 // events by class
 	// repaired is set when nothing goes wrong any more, and programs do not
 	// dawdle.
 	repaired bool
@@ -89,33 +94,17 @@ func (s *Scenario) Run(o Options) Report {
 
 func (r *run) failf(format string, args ...any) { r.w.Fail(fmt.Errorf("sim: "+format, args...)) }
 
-// tcpConfig makes a host's configuration.
-func (h *HostSpec) tcpConfig() *tcp.Config {
-	c := tcp.DefaultConfig(h.Profile)
-	c.SendBuffer, c.ReceiveBuffer = h.SendBuffer, h.ReceiveBuffer
-	c.WindowScale, c.NoWindowScale = h.WindowScale, h.NoWindowScale
-	c.NoTimestamps, c.NoSACK, c.Nagle = h.NoTimestamps, h.NoSACK, h.Nagle
-	return c
-}
-
 // build makes hosts, wire and programs, and plans everything.
 func (r *run) build(o *Options) {
 	w := r.w
-	for i := range r.s.Hosts {
-		h := &r.s.Hosts[i]
-		r.cfgs[i] = h.tcpConfig()
-		if o.Trace != nil {
-			r.cfgs[i].Trace = o.Trace(i)
-		}
-		w.Host(string(rune('a'+i)), HostConfig{Engine: engine.Config{TCP: r.cfgs[i]}, MTU: h.MTU, MaxGSO: h.MaxGSO,
-			Coalesce: h.Coalesce, TimerSlack: h.TimerSlack})
+	for pair := range r.pairs() {
+		r.buildPair(pair, o)
 	}
-	r.wire = w.Link(w.hosts[0], w.hosts[1], r.s.Wire[0], r.s.Wire[1])
 	r.conns = make([][2]*end, len(r.s.Conns))
 	for i := range r.s.Conns {
 		c := &r.s.Conns[i]
 		for j := range 2 {
-			r.conns[i][j] = &end{run: r, spec: &c.Ends[j], host: c.From ^ j, stream: Stream(2*i + j + 1)}
+			r.conns[i][j] = &end{run: r, spec: &c.Ends[j], host: 2*c.Pair + c.From ^ j, stream: Stream(2*i + j + 1)}
 		}
 		r.conns[i][0].peer, r.conns[i][1].peer = r.conns[i][1], r.conns[i][0]
 	}
@@ -126,12 +115,11 @@ func (r *run) build(o *Options) {
 		if !c.Simultaneous {
 			r.listen(i)
 		}
-		w.At(r.start.Add(c.Start), func() {
-			r.dial(i, 0)
-			if c.Simultaneous {
-				r.dial(i, 1)
+		for j, e := range r.conns[i] {
+			if j == 0 || c.Simultaneous {
+				w.hosts[e.host].At(r.start.Add(c.Start), func() { r.dial(i, j) })
 			}
-		})
+		}
 	}
 	for i := range r.s.Echoes {
 		r.echos = append(r.echos, newEcho(r, i))
@@ -140,6 +128,39 @@ func (r *run) build(o *Options) {
 		e := &r.s.Events[i]
 		w.At(r.start.Add(e.At), func() { r.fault(e) })
 	}
+}
+
+// pairs is how many pairs of hosts there are.
+func (r *run) pairs() int {
+	n := 1
+	for i := range r.s.Conns {
+		n = max(n, r.s.Conns[i].Pair+1)
+	}
+	return min(n, MaxPairs)
+}
+
+// buildPair makes two hosts and a wire, which all pairs share.
+func (r *run) buildPair(pair int, o *Options) {
+	w := r.w
+	for i := range r.s.Hosts {
+		h := &r.s.Hosts[i]
+		cfg := h.TCP
+		if o.Trace != nil {
+			cfg.Trace = o.Trace(len(w.hosts))
+		}
+		r.cfgs = append(r.cfgs, &cfg)
+		w.Host(string(rune('a'+len(w.hosts))), HostConfig{Engine: engine.Config{TCP: &cfg}, MTU: h.MTU, MaxGSO: h.MaxGSO,
+			Coalesce: h.Coalesce, TimerSlack: h.TimerSlack})
+	}
+	a, b := w.hosts[2*pair], w.hosts[2*pair+1]
+	if pair > 0 {
+		r.wires = append(r.wires, w.LinkThrough(a, b, r.wires[0]))
+		return
+	}
+	l := w.Link(a, b, r.s.Wire[0], r.s.Wire[1])
+	l.SetBox(a, r.s.Box[0])
+	l.SetBox(b, r.s.Box[1])
+	r.wires = append(r.wires, l)
 }
 
 // setClock lets time pass until the first connection's initial sequence number
@@ -195,7 +216,7 @@ func (r *run) addr(i, j int) netip.AddrPort {
 	if j == 1 {
 		port = uint16(firstPort + c.Ports[1])
 	}
-	return netip.AddrPortFrom(r.wire.Addr(r.w.hosts[c.From^j], c.V6), port)
+	return netip.AddrPortFrom(r.wires[c.Pair].Addr(r.w.hosts[2*c.Pair+c.From^j], c.V6), port)
 }
 
 // acceptor is the program of a listener.
@@ -207,8 +228,8 @@ type acceptor struct {
 
 // Ready accepts, after the host's delay.
 func (a *acceptor) Ready() {
-	if d := a.run.s.Hosts[a.host].AcceptDelay; d > 0 && !a.run.repaired {
-		a.run.w.After(d, a.accept)
+	if d := a.run.s.Hosts[a.host&1].AcceptDelay; d > 0 && !a.run.repaired {
+		a.run.w.hosts[a.host].After(d, a.accept)
 		return
 	}
 	a.accept()
@@ -227,26 +248,30 @@ func (a *acceptor) accept() {
 	}
 }
 
-// dialled returns the end on a host that a connection it accepted is for.
+// dialled returns the end on a host that a connection it accepted is for, nil
+// if there is none.
 func (r *run) dialled(host int, c *engine.Conn) *end {
 	var s, d tcp.Space
 	c.Space(&s)
+	var found *end
 	for _, e := range r.conns {
 		if e[1].host != host || e[1].conn != nil || e[0].conn == nil || e[0].conn.Flow() != c.Flow().Reversed() {
 			continue
 		}
-		if e[0].conn.Space(&d); d.ISS == s.IRS {
-			return e[1]
+		// Who hung up at once may have dialled with the number that its successor
+		// has: numbers change every 4 us (RFC 6528 §3).
+		if e[0].conn.Space(&d); d.ISS == s.IRS && (found == nil || found.peer.ended) {
+			found = e[1]
 		}
 	}
-	return nil
+	return found
 }
 
 // listen makes the listener of connection i, unless it is there.
 func (r *run) listen(i int) {
 	host := r.conns[i][1].host
 	h := r.w.hosts[host]
-	l, err := h.eng.Listen(r.w.now, &engine.ListenConfig{Local: r.addr(i, 1), Backlog: r.s.Hosts[host].Backlog})
+	l, err := h.eng.Listen(r.w.now, &engine.ListenConfig{Local: r.addr(i, 1), Backlog: r.s.Hosts[host&1].Backlog})
 	switch {
 	case err == nil:
 		l.Owner = &acceptor{r, l, host}
@@ -270,63 +295,9 @@ func (r *run) dial(i, j int) {
 	case err == nil:
 		e.attach(c)
 	case errors.Is(err, engine.ErrAddrInUse):
-		r.w.After(redial, func() { r.dial(i, j) })
+		h.After(redial, func() { r.dial(i, j) })
 	default:
 		r.failf("dial from %v to %v: %w", r.addr(i, j), r.addr(i, j^1), err)
-	}
-}
-
-// fault lets something go wrong.
-func (r *run) fault(f *FaultEvent) {
-	h := r.w.hosts[f.Host]
-	switch f.Kind {
-	case Cut:
-		r.wire.Partition()
-	case CutOneWay:
-		r.wire.PartitionFrom(h)
-	case Heal:
-		r.wire.Heal()
-	case Alter:
-		r.wire.SetConfig(h, f.Wire)
-	case PowerOff:
-		h.Crash()
-		for _, c := range r.conns {
-			for _, e := range c {
-				if e.host == f.Host && (e.conn != nil || e.missed) {
-					e.crash()
-				}
-			}
-		}
-	case PowerOn:
-		r.powerOn(f.Host)
-	case Deaf:
-		for _, l := range r.listeners {
-			if l.Owner.(*acceptor).host == f.Host {
-				l.Close(r.w.now)
-			}
-		}
-	case Listens:
-		r.listenAll(f.Host)
-	}
-}
-
-func (r *run) powerOn(host int) {
-	if r.w.hosts[host].eng != nil {
-		return
-	}
-	r.w.hosts[host].Restart()
-	r.listenAll(host)
-}
-
-// listenAll opens the listeners of a host, but for those that are open.
-func (r *run) listenAll(host int) {
-	if r.w.hosts[host].eng == nil {
-		return
-	}
-	for i, c := range r.conns {
-		if c[1].host == host && !r.s.Conns[i].Simultaneous {
-			r.listen(i)
-		}
 	}
 }
 
@@ -344,7 +315,7 @@ func (r *run) ended() bool {
 			}
 		}
 	}
-	return settled(r.w.hosts[0]) && settled(r.w.hosts[1])
+	return !slices.ContainsFunc(r.w.hosts, func(h *Host) bool { return !settled(h) })
 }
 
 // drive lets the scenario's time pass, repairs everything, and waits for the
@@ -396,12 +367,16 @@ func (r *run) lastPlanned() mono.Time {
 func (r *run) repair() {
 	w := r.w
 	r.repaired = true
-	r.wire.Heal()
+	r.wires[0].Heal()
 	for i, h := range w.hosts {
+		h.Wake(true)
 		r.powerOn(i)
 		r.listenAll(i)
 		h.cfg.Coalesce, h.cfg.TimerSlack = 0, 0
-		r.wire.SetConfig(h, netem.Config{Delay: min(r.s.Wire[i].Delay, 10*time.Millisecond)})
+	}
+	for i, h := range w.hosts[:2] {
+		r.wires[0].SetBox(h, Box{})
+		r.wires[0].SetConfig(h, netem.Config{Delay: min(r.s.Wire[i].Delay, 10*time.Millisecond)})
 	}
 	var look func()
 	look = func() {
@@ -436,11 +411,12 @@ func (e *end) stranded() bool {
 
 // segments is about how many segments all streams need.
 func (r *run) segments() (n uint64) {
+	w := r.w
 	for _, c := range r.conns {
 		for _, e := range c {
-			to := &r.s.Hosts[e.host^1]
-			from := &r.s.Hosts[e.host]
-			size := max(1, min(uint64(to.ReceiveBuffer), uint64(from.SendBuffer), uint64(min(to.MTU, from.MTU)-40)))
+			to, from := e.host^1, e.host
+			mtu := min(w.hosts[to].cfg.MTU, w.hosts[from].cfg.MTU)
+			size := max(1, min(uint64(r.cfgs[to].ReceiveBuffer), uint64(r.cfgs[from].SendBuffer), uint64(mtu-40)))
 			n += e.spec.total()/size + uint64(len(e.spec.Steps)) + 1
 		}
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math/bits"
 	"strings"
 	"time"
 
@@ -10,26 +11,42 @@ import (
 )
 
 // Class is a set of classes of faults.
-type Class uint16
+type Class uint32
 
 // The classes of faults that a Scenario may have.
 const (
-	Loss      Class = 1 << iota // packets lost one by one
-	Burst                       // packets lost in runs
-	Reorder                     // packets held back
-	Duplicate                   // packets that come twice
-	Corrupt                     // a bit flipped
-	Jitter                      // delays that vary
-	Slow                        // a narrow wire with a short queue
-	Partition                   // wires cut for a while, one or both ways
-	Crash                       // hosts lose power and start again, or close their listeners for a while
-	Batch                       // packets handed over late and together, late timers
-	Change                      // delay and loss change on the way
-	Narrow                      // the path's MTU falls, and ICMP says so
-	AllFaults Class = 1<<iota - 1
+	Loss       Class = 1 << iota // packets lost one by one
+	Burst                        // packets lost in runs
+	Reorder                      // packets held back
+	Duplicate                    // packets that come twice
+	Corrupt                      // a bit flipped
+	Jitter                       // delays that vary
+	Slow                         // a narrow wire with a short queue
+	Partition                    // wires cut for a while, one or both ways
+	Crash                        // hosts lose power and start again, or close their listeners for a while
+	Batch                        // packets handed over late and together, late timers
+	Change                       // delay and loss change on the way
+	Narrow                       // the path's MTU falls, and ICMP says so
+	ACKs                         // ACKs that wait, that are gathered, of which few pass
+	Marks                        // congestion marks, at random and above a length of the queue
+	Rates                        // the wire becomes up to ten times slower and faster
+	Device                       // the MTU of a host's device changes
+	Police                       // a token bucket
+	Middlebox                    // options stripped, ECN and reserved bits cleared
+	Sleep                        // hosts suspended for a while: their clock jumps
+	Crossing                     // two or four more hosts talk over the same wire
+	BlackHole                    // packets above a size vanish, and nothing says so
+	EveryFault Class = 1<<iota - 1
+	// AllFaults are the classes that Generate draws from. Before a black hole
+	// a TCP that does not probe for the path's MTU can only time out.
+	AllFaults = EveryFault &^ BlackHole
 )
 
-var classNames = [...]string{"loss", "burst", "reorder", "duplicate", "corrupt", "jitter", "slow", "partition", "crash", "batch", "change", "narrow"}
+var classNames = [...]string{"loss", "burst", "reorder", "duplicate", "corrupt", "jitter", "slow", "partition", "crash", "batch",
+	"change", "narrow", "acks", "marks", "rates", "device", "police", "middlebox", "sleep", "crossing", "black hole"}
+
+// Classes is how many classes there are.
+const Classes = len(classNames)
 
 // String lists the classes, "none" if there is none.
 func (c Class) String() string {
@@ -45,6 +62,12 @@ func (c Class) String() string {
 	return strings.Join(s, ",")
 }
 
+// index is the place of a single class.
+func (c Class) index() int { return bits.TrailingZeros32(uint32(c)) }
+
+// Name returns the name of the class whose bit is the i-th, 0 <= i < Classes.
+func Name(i int) string { return classNames[i] }
+
 // Scenario is a World as data: two hosts, a wire, connections between them, and
 // what goes wrong. Run makes it happen. It prints as text that says all of it.
 type Scenario struct {
@@ -52,6 +75,7 @@ type Scenario struct {
 	Faults Class // classes that are on
 	Hosts  [2]HostSpec
 	Wire   [2]netem.Config // from host 0, from host 1
+	Box    [2]Box          // where host 0 sends, where host 1 does
 	Conns  []ConnSpec
 	Echoes []EchoSpec
 	Events []FaultEvent
@@ -61,24 +85,24 @@ type Scenario struct {
 
 // HostSpec is a host of a Scenario.
 type HostSpec struct {
-	Profile       tcp.Profile
-	SendBuffer    uint32
-	ReceiveBuffer uint32
-	WindowScale   uint8
-	NoWindowScale bool
-	NoTimestamps  bool
-	NoSACK        bool
-	Nagle         bool
-	MTU, MaxGSO   int
-	Coalesce      time.Duration
-	TimerSlack    time.Duration
-	Backlog       int           // of its listeners; 0: the largest
-	AcceptDelay   time.Duration // how long its listeners' programs let connections wait
+	TCP         tcp.Config
+	MTU, MaxGSO int
+	Coalesce    time.Duration
+	TimerSlack  time.Duration
+	Backlog     int           // of its listeners; 0: the largest
+	AcceptDelay time.Duration // how long its listeners' programs let connections wait
 }
+
+// MaxPairs bounds the pairs of hosts of a Scenario.
+const MaxPairs = 3
 
 // ConnSpec is a connection of a Scenario.
 type ConnSpec struct {
-	From         int // the host that dials
+	From int // the host that dials
+	// Pair, below MaxPairs, is which pair of hosts it is between. Those beyond
+	// the first pair are like the first two, have no faults of their own, and
+	// share the wire.
+	Pair         int
 	V6           bool
 	Start        time.Duration
 	Simultaneous bool // both dial at Start
@@ -132,7 +156,8 @@ type EchoSpec struct {
 	Start time.Duration
 	Gap   time.Duration
 	Count int
-	Size  int // bytes of payload; beyond the MTU they travel in fragments
+	Size  int   // bytes of payload; beyond the MTU they travel in fragments
+	ECN   uint8 // the ECN field that both sides set: 0, or 1 and 2 for a transport that takes marks
 }
 
 // Finish is how a program ends its connection.
@@ -157,8 +182,9 @@ func (f Finish) String() string { return finishNames[f] }
 type FaultEvent struct {
 	At   time.Duration
 	Kind FaultKind
-	Host int          // Crash, Restart; the sending side of PartitionOneWay, Alter
+	Host int          // which, or the one that sends
 	Wire netem.Config // Alter
+	N    int          // what Kind says
 }
 
 // FaultKind is a kind of FaultEvent.
@@ -166,20 +192,48 @@ type FaultKind uint8
 
 // The kinds of FaultEvents.
 const (
-	Cut       FaultKind = iota // the wire, both ways
-	CutOneWay                  // the wire, as Host sends
-	Heal                       // the wire
-	PowerOff                   // Host
-	PowerOn                    // Host
-	Alter                      // the wire as Host sends
-	Deaf                       // Host closes its listeners
-	Listens                    // Host listens again
+	Cut        FaultKind = iota // the wire, both ways
+	CutOneWay                   // the wire, as Host sends
+	Heal                        // the wire
+	PowerOff                    // Host
+	PowerOn                     // Host
+	Deaf                        // Host closes its listeners
+	Listens                     // Host listens again
+	Alter                       // the wire as Host sends
+	Slower                      // N times, as Host sends
+	Faster                      // N times, as Host sends
+	Resize                      // the MTU of Host's device is N
+	Swallow                     // packets of more than N bytes that Host sends vanish; 0: none
+	FallAsleep                  // Host, whose device holds N packets
+	WakeUp                      // Host; N is 1 if timers come before packets
 )
 
-var faultNames = [...]string{"cut", "cut one way", "heal", "power off", "power on", "alter", "deaf", "listens"}
+var faultNames = [...]string{"cut", "cut one way", "heal", "power off", "power on", "deaf", "listens", "alter",
+	"slower", "faster", "resize", "swallow", "fall asleep", "wake up"}
 
 // String names the kind.
 func (k FaultKind) String() string { return faultNames[k] }
+
+// class is the class of faults that an event belongs to.
+func (e *FaultEvent) class() Class {
+	switch {
+	case e.Kind <= Heal:
+		return Partition
+	case e.Kind <= Listens:
+		return Crash
+	case e.Kind == Alter && e.Wire.MTU == 0:
+		return Change
+	case e.Kind == Alter:
+		return Narrow
+	case e.Kind <= Faster:
+		return Rates
+	case e.Kind == Resize:
+		return Device
+	case e.Kind == Swallow:
+		return BlackHole
+	}
+	return Sleep
+}
 
 // total is how many bytes an end writes.
 func (e *EndSpec) total() (n uint64) {
@@ -194,13 +248,17 @@ func (s *Scenario) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d, faults %v, repaired after %v\n", s.Seed, s.Faults, s.Length)
 	for i := range s.Hosts {
-		h := s.Hosts[i]
-		fmt.Fprintf(&b, "host %d: %+v\n  sends: %v\n", i, h, s.Wire[i])
+		h := &s.Hosts[i]
+		fmt.Fprintf(&b, "host %d: MTU %d GSO %d coalesce %v slack %v backlog %d accepts after %v\n  TCP: %s\n  sends: %v\n",
+			i, h.MTU, h.MaxGSO, h.Coalesce, h.TimerSlack, h.Backlog, h.AcceptDelay, settings(&h.TCP), s.Wire[i])
+		if s.Box[i] != (Box{}) {
+			fmt.Fprintf(&b, "  box: %+v\n", s.Box[i])
+		}
 	}
 	for i := range s.Conns {
 		c := &s.Conns[i]
-		fmt.Fprintf(&b, "connection %d: from host %d at %v ports %v v6 %t simultaneous %t near wrap %d of end %d\n",
-			i, c.From, c.Start, c.Ports, c.V6, c.Simultaneous, c.NearWrap, c.WrapEnd)
+		fmt.Fprintf(&b, "connection %d: pair %d from host %d at %v ports %v v6 %t simultaneous %t near wrap %d of end %d\n",
+			i, c.Pair, c.From, c.Start, c.Ports, c.V6, c.Simultaneous, c.NearWrap, c.WrapEnd)
 		for j := range c.Ends {
 			e := &c.Ends[j]
 			fmt.Fprintf(&b, "  end %d: read %+v, %v (from %v on), nodelay %t early %t spare %t keepalive %v user timeout %v patience %v\n",
@@ -215,62 +273,13 @@ func (s *Scenario) String() string {
 	}
 	for _, e := range s.Events {
 		fmt.Fprintf(&b, "at %v: %v, host %d", e.At, e.Kind, e.Host)
-		if e.Kind == Alter {
+		switch {
+		case e.Kind == Alter:
 			fmt.Fprintf(&b, ": %v", e.Wire)
+		case e.Kind > Alter:
+			fmt.Fprintf(&b, " (%d)", e.N)
 		}
 		b.WriteByte('\n')
 	}
 	return b.String()
-}
-
-// Without returns the scenario with classes of faults switched off, and nothing
-// else changed.
-func (s *Scenario) Without(c Class) Scenario {
-	t := *s
-	t.Faults &^= c
-	for i := range t.Wire {
-		t.Wire[i] = without(t.Wire[i], c)
-		if c&Batch != 0 {
-			t.Hosts[i].Coalesce, t.Hosts[i].TimerSlack = 0, 0
-		}
-	}
-	t.Events = nil
-	for _, e := range s.Events {
-		switch {
-		case c&Partition != 0 && e.Kind <= Heal, c&Crash != 0 && e.Kind != Alter && e.Kind > Heal,
-			c&Change != 0 && e.Kind == Alter && e.Wire.MTU == 0, c&Narrow != 0 && e.Kind == Alter && e.Wire.MTU != 0:
-		default:
-			e.Wire = without(e.Wire, c)
-			t.Events = append(t.Events, e)
-		}
-	}
-	return t
-}
-
-func without(n netem.Config, c Class) netem.Config {
-	if c&Loss != 0 {
-		n.Loss = 0
-	}
-	if c&Burst != 0 {
-		n.Burst = netem.Burst{}
-	}
-	if c&Reorder != 0 {
-		n.Reorder, n.MinHold, n.MaxHold = 0, 0, 0
-	}
-	if c&Duplicate != 0 {
-		n.Duplicate = 0
-	}
-	if c&Corrupt != 0 {
-		n.Corrupt = 0
-	}
-	if c&Jitter != 0 {
-		n.Jitter, n.Unordered = 0, false
-	}
-	if c&Narrow != 0 {
-		n.MTU = 0
-	}
-	if c&Slow != 0 {
-		n.Rate, n.QueueBytes, n.QueuePackets = 0, 0, 0
-	}
-	return n
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -66,12 +67,31 @@ func TestSeeds(t *testing.T) {
 	}
 	close(next)
 	wg.Wait()
-	reached.report(t, count >= 2000 && *from == 1 && n == 1)
+	all := count >= 2000 && *from == 1 && n == 1
+	reached.report(t, all)
+	for i, k := range sum.Happened {
+		if all && k == 0 && AllFaults>>i&1 != 0 {
+			t.Errorf("%s: switched on, and it never happened", Name(i))
+		}
+	}
+	t.Logf("faults: %v", happened(&sum))
 	t.Logf("%d events, %d packets (%d lost), %d bytes delivered, %d connections whole, ends: %v, failed seeds: %d",
 		sum.Events, sum.Packets, sum.Drops, sum.Bytes, sum.Clean, sum.Reasons, failed)
 }
 
+// happened lists what happened by class.
+func happened(r *Report) string {
+	var b strings.Builder
+	for i, k := range r.Happened {
+		fmt.Fprintf(&b, " %s %d", Name(i), k)
+	}
+	return b.String()[1:]
+}
+
 func add(sum, r *Report) {
+	for i, k := range r.Happened {
+		sum.Happened[i] += k
+	}
 	sum.Events += r.Events
 	sum.Packets += r.Packets
 	sum.Bytes += r.Bytes
@@ -114,7 +134,7 @@ func explainFailure(t *testing.T, seed uint64, err error) {
 // shrink switches off the classes of faults, and leaves out the connections,
 // without which a scenario still fails.
 func shrink(s Scenario) Scenario {
-	for c := Class(1); c < AllFaults; c <<= 1 {
+	for c := Class(1); c < EveryFault; c <<= 1 {
 		if try := s.Without(c); runSafely(try, Options{}).Err != nil {
 			s = try
 		}
@@ -127,6 +147,25 @@ func shrink(s Scenario) Scenario {
 		}
 	}
 	return s
+}
+
+// Worlds with black holes: what cannot pass does not, some connections time
+// out over it, and everything else holds.
+func TestBlackHoles(t *testing.T) {
+	sum := Report{Reasons: map[tcp.Reason]int{}}
+	for seed := *from; seed < *from+100; seed++ {
+		s := Generate(seed)
+		s = GenerateWith(seed, s.Faults|BlackHole)
+		r := runSafely(s, Options{})
+		add(&sum, &r)
+		if r.Err != nil {
+			t.Errorf("seed %d: %v\n%v", seed, r.Err, &s)
+		}
+	}
+	if sum.Happened[BlackHole.index()] == 0 {
+		t.Error("nothing ever vanished")
+	}
+	t.Logf("faults: %v; ends: %v", happened(&sum), sum.Reasons)
 }
 
 // edges counts how often each edge of the state machine was passed.

@@ -389,7 +389,7 @@ func (c *TCB) SetUserTimeout(d time.Duration) {
 // carries now. Only a decrease takes effect; what is in flight is sent again
 // in smaller pieces. RFC 1191 §6.5: that is no sign of congestion.
 func (c *TCB) PathMTU(now mono.Time, mss uint16) {
-	mss = max(mss, minPeerMSS)
+	mss = max(mss, minPathMSS)
 	if c.state == Closed || mss >= c.snd.MSS {
 		return
 	}

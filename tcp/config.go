@@ -58,6 +58,7 @@ const (
 	maxWindowScale    = 14 // RFC 7323 §2.3
 	maxBuffer         = 1 << 30
 	minPeerMSS        = 48  // Linux' tcp_min_snd_mss; smaller ones are raised (T-RES-05)
+	minPathMSS        = 28  // of the least IPv4 MTU, 68 octets (RFC 791 §3.2)
 	defaultMSS4       = 536 // RFC 9293 §3.7.1
 	defaultMSS6       = 1220
 	maxPAWSIdle       = 24 * 24 * time.Hour // RFC 7323 §5.5

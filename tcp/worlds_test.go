@@ -95,3 +95,14 @@ func TestResetIsNoEOF(t *testing.T) {
 	p.WantErr(tcp.ReasonReset)
 	p.WantEOF(false)
 }
+
+// The least MTU that a device can have, 68 octets, bounds segments also when it
+// comes while the connection lives. RFC 791 §3.2.
+func TestPathMTUFallsToLeast(t *testing.T) {
+	p := tcptest.Established(t)
+	p.Write(60)
+	p.Want("> P. 1:61(60) ack 1")
+	p.At("100ms")
+	pathMTU(p, 28)
+	p.Want("> P. 1:61(60) ack 1 cut 28")
+}

@@ -1,0 +1,63 @@
+package sim
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/handfast/handfast/tcp"
+)
+
+// knob is something of a host's tcp.Config that Generate draws.
+type knob struct {
+	name string
+	draw func(g *generator, c *tcp.Config)
+	show func(c *tcp.Config) any
+}
+
+// knobs are all of them, one a line. Each draws from a sequence of its own,
+// which follows from the seed and its name: one more changes nothing else in
+// any Scenario.
+var knobs = [...]knob{
+	{"sndbuf", func(g *generator, c *tcp.Config) { c.SendBuffer = g.buffer() }, func(c *tcp.Config) any { return c.SendBuffer }},
+	{"rcvbuf", func(g *generator, c *tcp.Config) { c.ReceiveBuffer = g.buffer() }, func(c *tcp.Config) any { return c.ReceiveBuffer }},
+	{"nagle", func(g *generator, c *tcp.Config) { c.Nagle = g.oneIn(2) }, func(c *tcp.Config) any { return c.Nagle }},
+	{"nowscale", func(g *generator, c *tcp.Config) { c.NoWindowScale = g.oneIn(4) }, func(c *tcp.Config) any { return c.NoWindowScale }},
+	{"nots", func(g *generator, c *tcp.Config) { c.NoTimestamps = g.oneIn(3) }, func(c *tcp.Config) any { return c.NoTimestamps }},
+	{"nosack", func(g *generator, c *tcp.Config) { c.NoSACK = g.oneIn(3) }, func(c *tcp.Config) any { return c.NoSACK }},
+	{"wscale", func(g *generator, c *tcp.Config) { c.WindowScale = uint8(g.IntN(15)) }, func(c *tcp.Config) any { return c.WindowScale }},
+}
+
+// buffer draws the size of a buffer in bytes: one in four is tiny.
+func (g *generator) buffer() uint32 {
+	low := uint64(4 << 10)
+	if g.oneIn(4) {
+		low = 1
+	}
+	return uint32(g.number(low, 1<<20))
+}
+
+// config draws the configuration of a host's TCP.
+func config(seed uint64, host int, p tcp.Profile) tcp.Config {
+	c := *tcp.DefaultConfig(p)
+	for i := range knobs {
+		h := fnv.New64a()
+		h.Write([]byte(knobs[i].name))
+		knobs[i].draw(&generator{rand.New(rand.NewPCG(seed, h.Sum64()+uint64(host)))}, &c)
+	}
+	return c
+}
+
+// settings says how a configuration differs from its profile's default.
+func settings(c *tcp.Config) string {
+	d := tcp.DefaultConfig(c.Profile)
+	var b strings.Builder
+	fmt.Fprintf(&b, "profile %d", c.Profile)
+	for i := range knobs {
+		if v := fmt.Sprint(knobs[i].show(c)); v != fmt.Sprint(knobs[i].show(d)) {
+			fmt.Fprintf(&b, " %s=%s", knobs[i].name, v)
+		}
+	}
+	return b.String()
+}
