@@ -1,10 +1,10 @@
 package cc
 
 // algorithms are those that ByName knows, in the order of Names.
-var algorithms = [...]Algorithm{NewReno{}, Cubic{}}
+var algorithms = [...]Algorithm{NewReno{}, Cubic{}, BBR{}}
 
 // ByName returns the algorithm that calls itself name, as in the sysctl
-// net.ipv4.tcp_congestion_control ("reno", "cubic"); false if there is none.
+// net.ipv4.tcp_congestion_control ("reno", "cubic", "bbr"); false if there is none.
 func ByName(name string) (Algorithm, bool) {
 	for _, a := range algorithms {
 		if a.Name() == name {

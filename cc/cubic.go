@@ -58,7 +58,7 @@ type cubicEpoch struct {
 	wMax      uint32        // 0: undefined
 	cwndPrior uint32        // cwnd_prior
 	k         uint32        // K in microseconds
-	mss       uint32        // segment size of the curve
+	mss       uint32        // segment size when the stage began, which gives the curve its scale
 	fraction  uint32        // of cwnd, in units of 2^-24 byte
 	on        bool          // false: the stage begins with the next ACK
 }
@@ -292,15 +292,18 @@ func (x *cubicState) remember(s *State) {
 // OnRecoveryExit does nothing: the next stage begins with the first ACK in it.
 func (Cubic) OnRecoveryExit(s *State, now mono.Time) {}
 
-// OnUndo takes the last reduction back, unless cwnd has outgrown it. RFC 9438
-// §4.9.
+// OnUndo takes the last reduction back, with the place on the curve, unless cwnd
+// has outgrown it: RFC 9438 §4.9. A window that the floor of two segments had
+// raised has not. The time since is not counted, which the RFC's t_epoch would
+// do: during a long outage cwnd was not what limited the sender.
 func (Cubic) OnUndo(s *State, now mono.Time) {
 	x, ok := s.Ext.(*cubicState)
 	if !ok || x.undoCwnd == 0 {
 		return
 	}
-	if s.Cwnd < x.cwndPrior {
-		s.Cwnd, s.SSThresh, x.cubicEpoch = x.undoCwnd, x.undoSSThresh, x.undo
+	if s.Cwnd < x.cwndPrior || s.Cwnd <= s.SSThresh {
+		s.Cwnd, s.SSThresh, x.cubicEpoch = max(s.Cwnd, x.undoCwnd), x.undoSSThresh, x.undo
+		x.last = now
 	}
 	x.undoCwnd = 0
 }

@@ -23,7 +23,7 @@ type lossPath struct {
 // meanCwnd is the mean of cwnd in segments over time, over many losses after the
 // first few.
 func (p lossPath) meanCwnd(a cc.Algorithm) float64 {
-	const skip, losses = 20, 100
+	const skip, losses = 20, 60
 	rng := rand.New(rand.NewPCG(p.seed, 9438))
 	now := mono.Start
 	s := cc.State{Cwnd: 10 * mss, SSThresh: cc.Infinite}
