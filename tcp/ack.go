@@ -1,7 +1,6 @@
 package tcp
 
 import (
-	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/trace"
 	"github.com/handfast/handfast/wire"
@@ -23,11 +22,7 @@ func (c *TCB) checkACK(now mono.Time, seg *Segment) bool {
 		c.newACK(now, seg)
 		c.updateWindow(now, seg)
 	case seg.ACK == c.snd.UNA:
-		duplicate := c.isDuplicate(seg)
-		c.updateWindow(now, seg)
-		if duplicate {
-			c.duplicateACK(now)
-		}
+		c.sameACK(now, seg)
 	}
 	if c.has(fPersist) || c.snd.WND == 0 {
 		c.expiries = 0 // it answers: RFC 9293 §3.8.6.1 (MUST-37)
@@ -71,9 +66,12 @@ func (c *TCB) ourFINAcked(now mono.Time) bool {
 // newACK handles an ACK that moves SND.UNA.
 func (c *TCB) newACK(now mono.Time, seg *Segment) {
 	acked := uint32(seg.ACK - c.snd.UNA)
-	flight := uint32(c.snd.MAX - c.snd.UNA)
+	flight, prior := uint32(c.snd.MAX-c.snd.UNA), c.inFlight()
 	wasFull := c.Room() == 0
-	c.measure(now, seg)
+	if c.out != nil {
+		c.out.news = news{}
+		c.out.acknowledged(c.snd.UNA, seg.ACK)
+	}
 	c.snd.UNA = seg.ACK
 	c.snd.NXT = maxSeq(c.snd.NXT, seg.ACK)
 	if to := seg.ACK; c.sndEnd().Less(to) { // the FIN is not in the queue
@@ -84,22 +82,13 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 	if c.snd.urgent && c.snd.UP.LessEq(c.snd.UNA) {
 		c.snd.urgent = false
 	}
-	c.sacked = maxSeq(c.sacked, c.snd.UNA) // or it would be ahead again 2 GiB later
-	c.expiries = 0                         // the back-off stays until there is a sample: RFC 6298 §5.7, Karn
-	c.pend &^= pendRetransmit
-	restart := true
-	if c.has(fRecovery) {
-		restart = c.recoveryACK(now, acked)
-	} else {
+	c.expiries = 0 // the back-off stays until there is a sample: RFC 6298 §5.7, Karn
+	c.pend &^= pendRetransmit | pendTLP
+	if !c.has(fRecovery) {
 		c.dupACKs = 0
 		c.recover = maxSeq(c.recover, c.snd.UNA-1) // or it would be ahead again 2 GiB later
-		if c.out != nil {
-			r := &c.out.sample
-			*r = cc.RateSample{Now: now, Acked: acked, Delivered: acked, Flight: flight, SRTT: c.SRTT,
-				MSS: c.effMSS(), CwndLimited: c.has(fCwndLimited) || 2*flight >= c.cc.Cwnd}
-			c.cfg.Congestion.OnAck(&c.cc, r)
-		}
 	}
+	restart := c.acknowledge(now, seg, acked, flight, prior)
 	c.flags &^= fCwndLimited
 	if c.snd.UNA == c.snd.MAX { // RFC 6298 §5.2
 		c.deadlines[dRetransmit], c.progress = 0, 0
@@ -113,6 +102,62 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 	if wasFull || c.snd.queue.len() == 0 {
 		c.events |= EventWritable
 	}
+}
+
+// sameACK handles an ACK that does not move SND.UNA.
+func (c *TCB) sameACK(now mono.Time, seg *Segment) {
+	duplicate := c.isDuplicate(seg)
+	c.updateWindow(now, seg)
+	if !c.has(fSACK) {
+		if duplicate {
+			c.duplicateACK(now)
+		}
+		return
+	}
+	o := c.out
+	if o == nil || c.snd.UNA == c.snd.MAX || seg.Opts.NSACK == 0 && !(duplicate && o.tail.active) {
+		return
+	}
+	o.news = news{}
+	if c.acknowledge(now, seg, 0, uint32(c.snd.MAX-c.snd.UNA), c.inFlight()) && !c.has(fPersist) {
+		c.armRetransmit(now)
+	}
+}
+
+// acknowledge is what follows from what an ACK says: RTT, losses and recovery,
+// and the congestion control's share. acked is by how much SND.UNA has moved,
+// flight what was outstanding and prior what was in flight before. It reports
+// whether the retransmission timer is to be restarted.
+func (c *TCB) acknowledge(now mono.Time, seg *Segment, acked, flight, prior uint32) (restart bool) {
+	o := c.out
+	if o == nil {
+		if c.has(fRecovery|fLoss) && !c.snd.UNA.Less(c.recover) {
+			c.leaveRecovery(now)
+		}
+		return true
+	}
+	if c.readSACK(now, seg) && acked == 0 && c.dupACKs < 255 {
+		c.dupACKs++
+	}
+	c.measure(now, seg, acked > 0, flight)
+	inRecovery := c.has(fRecovery)
+	restart = true
+	switch {
+	case c.has(fSACK):
+		restart = c.recoverSACK(now, seg, acked, flight)
+	case c.spurious(seg, acked > 0):
+		c.undoReduction(now)
+	case inRecovery:
+		restart = c.recoveryACK(now, acked)
+	case c.has(fLoss) && !c.snd.UNA.Less(c.recover):
+		c.leaveRecovery(now)
+	}
+	c.sampleRate(now, acked, flight, prior)
+	if acked > 0 && !inRecovery && !c.has(fRecovery) || c.ownsRecovery() {
+		c.cfg.Congestion.OnAck(&c.cc, &o.sample)
+	}
+	c.updatePacing()
+	return restart
 }
 
 // updateWindow follows RFC 9293 §3.10.7.4: only a segment that is newer than
@@ -143,7 +188,7 @@ func (c *TCB) updateWindow(now mono.Time, seg *Segment) {
 // R2 does not count the time (SHLD-17).
 func (c *TCB) windowOpened(now mono.Time) {
 	if c.backoff > 0 {
-		c.snd.NXT = c.snd.UNA
+		c.loseAll(now)
 	}
 	c.backoff = 0
 	if c.progress != 0 {
@@ -154,26 +199,9 @@ func (c *TCB) windowOpened(now mono.Time) {
 	}
 }
 
-// isDuplicate is the definition of RFC 5681 §2, before the window is updated,
-// or that of RFC 6675 §2 when SACK blocks bring news: then the window may say
-// what it likes, and Linux' grows with every segment that arrives. Into a
-// closed window only probes go, and their answers all look like that.
+// isDuplicate is the definition of RFC 5681 §2, before the window is updated.
+// Into a closed window only probes go, and their answers all look like that.
 func (c *TCB) isDuplicate(seg *Segment) bool {
-	news := c.newSACK(seg)
 	return c.snd.UNA.Less(c.snd.MAX) && c.snd.WND > 0 && seg.Data.Len() == 0 &&
-		seg.Flags&(wire.FlagSYN|wire.FlagFIN) == 0 && (c.sndWindow(seg) == c.snd.WND || news) && seg.SEQ == c.rcv.NXT
-}
-
-// newSACK reports a block that reaches further than those before. The first
-// block is that of the segment that arrived last, RFC 2018 §4.
-func (c *TCB) newSACK(seg *Segment) bool {
-	if !c.has(fSACK) || seg.Opts.NSACK == 0 {
-		return false
-	}
-	from, to := Seq(seg.Opts.SACK[0][0]), Seq(seg.Opts.SACK[0][1])
-	if !from.Less(to) || !maxSeq(c.sacked, c.snd.UNA).Less(to) || c.snd.MAX.Less(to) {
-		return false
-	}
-	c.sacked = to
-	return true
+		seg.Flags&(wire.FlagSYN|wire.FlagFIN) == 0 && c.sndWindow(seg) == c.snd.WND && seg.SEQ == c.rcv.NXT
 }

@@ -32,7 +32,7 @@ func (c *TCB) init(now mono.Time, cfg *Config, p *Params) {
 		c.snd.MSS = defaultMSS6
 	}
 	c.snd.MSS = min(c.snd.MSS, p.MSS)
-	c.recover, c.sacked = p.ISS, p.ISS // RFC 6582 §3.2 step 1
+	c.recover = p.ISS // RFC 6582 §3.2 step 1
 	c.rcv.MSS = p.MSS
 	c.snd.size, c.rcv.size = cfg.SendBuffer, cfg.ReceiveBuffer
 	c.RTO = cfg.InitialRTO
@@ -80,7 +80,7 @@ func (c *TCB) Accept(now mono.Time, cfg *Config, h *HalfOpen) {
 	if h.Retransmitted {
 		c.flags |= fSYNLost
 	} else if h.Sent.IsSet() { // a cookie does not remember
-		c.rttSeq, c.rttStart = h.ISS+1, h.Sent
+		c.rttStart = h.Sent
 		c.flags |= fTiming
 	}
 	CheckEdge(Closed, Listen, OnPassiveOpen)
@@ -395,8 +395,11 @@ func (c *TCB) PathMTU(now mono.Time, mss uint16) {
 	}
 	c.snd.MSS = mss
 	if c.state.synchronized() && c.snd.UNA.Less(c.snd.MAX) {
-		c.snd.NXT = c.snd.UNA
-		c.flags &^= fTiming
+		c.loseAll(now)
+		if !c.has(fRecovery | fLoss) { // no sign of congestion: the window stays
+			c.flags |= fLoss
+			c.recover = c.snd.MAX
+		}
 	}
 }
 

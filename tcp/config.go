@@ -18,6 +18,9 @@ type Config struct {
 	NoWindowScale bool   // do not use RFC 7323 window scaling
 	NoTimestamps  bool   // do not use RFC 7323 timestamps
 	NoSACK        bool   // do not use RFC 2018 selective acknowledgements
+	NoRACK        bool   // with SACK, find losses as RFC 6675 does instead of RFC 8985
+	NoTLP         bool   // no tail loss probes, RFC 8985 §7
+	NoPacing      bool   // departures are spread only if the congestion control says how
 	Nagle         bool   // a connection's Nagle switch, initially
 	Congestion    cc.Algorithm
 

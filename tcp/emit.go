@@ -33,17 +33,36 @@ func (c *TCB) Emit(now mono.Time, seg *Segment, room uint32) bool {
 			return false
 		}
 	}
-	if c.pend&pendRetransmit != 0 && c.emitRetransmit(now, seg) {
-		return true
-	}
-	if c.state != FinWait2 && c.state != TimeWait && c.emitData(now, seg, room) {
+	if c.state != FinWait2 && c.state != TimeWait && c.emitPayload(now, seg, room) {
 		return true
 	}
 	if c.emitACK(now, seg) {
 		return true
 	}
+	c.noteAppLimited()
 	c.settle(now)
 	return false
+}
+
+// emitPayload sends data: what was lost before what is new, but for one case,
+// F-RTO (RFC 5682 §3).
+func (c *TCB) emitPayload(now mono.Time, seg *Segment, room uint32) bool {
+	if c.out != nil {
+		if c.pend&pendTLP != 0 && c.emitTailProbe(now, seg) {
+			return true
+		}
+		newFirst := c.out.undo.frto == frtoNew && c.pend&pendRetransmit == 0
+		if newFirst && c.emitData(now, seg, room) {
+			return true
+		}
+		if c.emitLost(now, seg, room) {
+			return true
+		}
+		if c.out.board.lost > 0 {
+			return false
+		}
+	}
+	return c.emitData(now, seg, room)
 }
 
 // sent finishes any segment but a RST: what every segment carries.
@@ -99,7 +118,7 @@ func (c *TCB) emitSYN(now mono.Time, seg *Segment) bool {
 	c.snd.NXT = c.snd.ISS + 1
 	if c.snd.MAX == c.snd.ISS {
 		c.snd.MAX = c.snd.NXT
-		c.rttSeq, c.rttStart = c.snd.NXT, now
+		c.rttStart = now
 		c.flags |= fTiming
 	} else {
 		c.retransmits++
@@ -113,46 +132,6 @@ func (c *TCB) emitSYN(now mono.Time, seg *Segment) bool {
 		why = trace.WhyRetransmitTimeout
 	}
 	c.count(now, seg, why)
-	return true
-}
-
-// emitRetransmit sends the segment at SND.UNA again: fast retransmit, partial
-// ACK. It is cut by today's MSS.
-func (c *TCB) emitRetransmit(now mono.Time, seg *Segment) bool {
-	c.pend &^= pendRetransmit
-	if c.snd.UNA == c.snd.MAX {
-		return false
-	}
-	c.flags &^= fTiming // Karn
-	return c.emitRange(now, seg, c.snd.UNA, c.why)
-}
-
-// emitRange makes a full segment of what was sent before, or what there is of
-// it, with the FIN if it follows and was sent too.
-func (c *TCB) emitRange(now mono.Time, seg *Segment, from Seq, why trace.Why) bool {
-	seg.SEQ = from
-	c.segOptions(now, &seg.Opts)
-	n := min(c.cutSize(seg), maxSeq(c.sndEnd(), from).Sub(from), c.snd.MAX.Sub(from))
-	if n > 0 {
-		seg.Data = c.snd.queue.view(from, n)
-		n = seg.Data.Len()
-	}
-	end := from.Add(n)
-	if end == c.sndEnd() && c.finSent() {
-		seg.Flags |= wire.FlagFIN
-		end++
-	}
-	if end == c.sndEnd() || seg.Flags&wire.FlagFIN != 0 {
-		seg.Flags |= wire.FlagPSH
-	}
-	c.snd.NXT = maxSeq(c.snd.NXT, end)
-	c.retransmits++
-	c.lastSnd = now
-	c.urgentPointer(seg)
-	c.sent(now, seg, why)
-	if !c.has(fPartialACK) || c.deadlines[dRetransmit] == 0 { // RFC 6582 §3.2: but for the first, recoveryACK
-		c.armRetransmit(now)
-	}
 	return true
 }
 
@@ -176,11 +155,11 @@ func (c *TCB) emitData(now mono.Time, seg *Segment, room uint32) bool {
 	if usable <= 0 {
 		return c.refuse(seg)
 	}
-	if cwnd < mss && cwnd < avail && c.flight() > 0 || cwnd <= 0 {
-		c.flags |= fCwndLimited
+	if cwnd < mss && cwnd < avail && c.inFlight() > 0 || cwnd <= 0 {
+		c.cwndLimited()
 		return c.refuse(seg)
 	}
-	n := min(avail, usable, max(cwnd, mss), max(int(room), mss))
+	n := min(avail, usable, max(cwnd, mss), max(c.burst(int(room), mss), mss))
 	override := c.pend&pendOverride != 0
 	n, ok := c.silly(n, avail, usable, mss, fin, override)
 	if !ok {
@@ -201,8 +180,19 @@ func (c *TCB) emitData(now mono.Time, seg *Segment, room uint32) bool {
 	if n > mss {
 		seg.MSSCut = uint16(mss)
 	}
-	c.makeData(now, seg, n, fin && n == avail && usable > n)
+	if !c.mayDepart(now) {
+		return c.refuse(seg)
+	}
+	c.makeData(now, seg, n, fin && n == avail && usable > n, trace.WhyNewData)
 	return true
+}
+
+// cwndLimited notes that cwnd is what stops the sender.
+func (c *TCB) cwndLimited() {
+	c.flags |= fCwndLimited
+	if c.out != nil {
+		c.out.pace.waiting = false
+	}
 }
 
 // refuse empties a segment that will not be sent.
@@ -247,37 +237,34 @@ func (c *TCB) silly(n, avail, usable, mss int, fin, override bool) (int, bool) {
 
 // makeData fills the segment with n bytes from SND.NXT on, fin says with the
 // FIN behind them.
-func (c *TCB) makeData(now mono.Time, seg *Segment, n int, fin bool) {
+func (c *TCB) makeData(now mono.Time, seg *Segment, n int, fin bool, why trace.Why) {
 	seg.SEQ = c.snd.NXT
 	if n > 0 {
 		seg.Data = c.snd.queue.view(c.snd.NXT, n)
 	}
-	why := trace.WhyNewData
 	end := c.snd.NXT.Add(n)
 	if fin {
 		seg.Flags |= wire.FlagFIN
 		end++
-		if n == 0 {
+		if n == 0 && why == trace.WhyNewData {
 			why = trace.WhyFIN
 		}
 	}
 	if n > 0 && c.snd.NXT.Add(n) == c.sndEnd() { // RFC 9293 §3.9.1.2 (MUST-61, SHLD-27)
 		seg.Flags |= wire.FlagPSH
 	}
-	if c.snd.NXT.Less(c.snd.MAX) {
-		why = trace.WhyRetransmitTimeout
-		c.retransmits += uint32((n + int(c.effMSS()) - 1) / int(c.effMSS()))
-	} else if !c.has(fTiming) {
-		c.rttSeq, c.rttStart = end, now
-		c.flags |= fTiming
+	if c.snd.NXT.Less(c.snd.MAX) { // a probe of a closed window was sent before
+		c.retransmits++
 	}
 	if fresh := c.snd.NXT.Add(n).Sub(c.snd.MAX); fresh > 0 {
 		c.bytesOut += uint64(fresh)
 	}
+	c.cfg.Congestion.OnSent(&c.cc, now, uint32(n), c.inFlight())
 	if c.out == nil {
-		c.out = new(outstanding)
+		c.needOutstanding(now)
+		c.updatePacing()
 	}
-	c.cfg.Congestion.OnSent(&c.cc, now, uint32(n), c.flight())
+	c.departed(now, c.snd.NXT, end, false)
 	c.snd.NXT = end
 	c.snd.MAX = maxSeq(c.snd.MAX, end)
 	if c.quick > 0 && n > 0 && now.Sub(c.lastRcv) < c.cfg.DelayedACK && c.bytesIn > 0 {
@@ -286,7 +273,7 @@ func (c *TCB) makeData(now mono.Time, seg *Segment, n int, fin bool) {
 	c.lastSnd = now
 	c.urgentPointer(seg)
 	c.sent(now, seg, why)
-	if c.deadlines[dRetransmit] == 0 || c.has(fPersist) { // RFC 6298 §5.1
+	if c.deadlines[dRetransmit] == 0 || c.has(fPersist) || c.timer == timerProbe { // RFC 6298 §5.1, RFC 8985 §7.2
 		c.armRetransmit(now)
 	}
 }

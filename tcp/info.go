@@ -11,9 +11,18 @@ type Info struct {
 	SendMSS        uint32        // Eff.snd.MSS
 	ReceiveMSS     uint32        // what we announced
 	Cwnd, SSThresh uint32        // bytes
-	InFlight       uint32
-	SendWindow     uint32 // the peer's, scaled
-	ReceiveWindow  uint32 // ours, as advertised
+	InFlight       uint32        // outstanding less what is SACKed, and what is lost and not sent again
+	SACKed         uint32        // by the peer
+	Lost           uint32        // and not sent again
+	Delivered      uint64        // bytes known to have arrived
+	DeliveryRate   uint64        // bytes a second, of the last sample; 0: none
+	AppLimited     bool          // that sample left while the program was the limit
+	PacingRate     uint64        // bytes a second; 0: departures are not spread
+	MinRTT         time.Duration
+	ReorderWindow  time.Duration // what RACK grants to reordering
+	Reordering     bool          // seen on this path
+	SendWindow     uint32        // the peer's, scaled
+	ReceiveWindow  uint32        // ours, as advertised
 	SendScale      uint8
 	ReceiveScale   uint8
 	Unsent         uint32 // queued, never sent
@@ -28,7 +37,9 @@ type Info struct {
 	Backoff        uint8
 	Probes         uint8 // unanswered keepalive probes
 	DupACKs        uint8
-	Recovery       bool
+	Recovery       bool // fast recovery
+	Timeout        bool // a timeout is being repaired
+	TailProbe      bool // a tail loss probe is outstanding
 	Persist        bool
 	Timestamps     bool
 	SACK           bool
@@ -50,7 +61,9 @@ func (c *TCB) Info(i *Info) {
 	}
 	i.RTO, i.SendMSS = c.backedOff(), c.effMSS()
 	i.Congestion = c.cfg.Congestion.Name()
-	i.InFlight = uint32(c.snd.NXT - c.snd.UNA)
+	i.InFlight = c.inFlight()
+	i.Timeout = c.has(fLoss)
+	c.outstandingInfo(i)
 	i.Unacked = uint32(c.snd.MAX - c.snd.UNA)
 	if u := c.sndEnd().Sub(c.snd.MAX); u > 0 {
 		i.Unsent = uint32(u)
@@ -58,4 +71,17 @@ func (c *TCB) Info(i *Info) {
 	if c.rcv.ooo != nil {
 		i.OutOfOrder = c.rcv.ooo.bytes()
 	}
+}
+
+// outstandingInfo fills in what is known only while data is sent.
+func (c *TCB) outstandingInfo(i *Info) {
+	o := c.out
+	if o == nil {
+		return
+	}
+	i.SACKed, i.Lost = o.board.sacked, o.board.lost
+	i.Delivered, i.DeliveryRate, i.AppLimited = o.delivered, o.sample.Rate, o.sample.AppLimited
+	i.PacingRate, i.MinRTT = o.pace.rate, o.minRTT
+	i.ReorderWindow, i.Reordering = c.reoWindow(), o.rack.reordering
+	i.TailProbe = o.tail.active
 }

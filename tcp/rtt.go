@@ -9,34 +9,42 @@ import (
 
 const rtoAfterLostSYN = 3 * time.Second // RFC 6298 §5.7
 
-// measure takes an RTT sample from an ACK of new data, if it can: from the one
-// segment that is timed (never a retransmitted one: Karn, RFC 6298 §3), or
-// else from the timestamp, whose unit is a millisecond (RFC 7323 §4.1).
-func (c *TCB) measure(now mono.Time, seg *Segment) {
-	if c.has(fTiming) {
-		if c.rttSeq.LessEq(seg.ACK) {
-			c.flags &^= fTiming
-			c.sampleRTT(now, now.Sub(c.rttStart))
-		}
+// measure takes an RTT sample from an ACK, if it can: from when the oldest
+// octets that it acknowledges left, or what it SACKs, never from octets that
+// left more than once (Karn, RFC 6298 §3), or else from the timestamp, whose
+// unit is a millisecond (RFC 7323 §4.1).
+func (c *TCB) measure(now mono.Time, seg *Segment, advanced bool, flight uint32) {
+	n := &c.out.news
+	// Of many samples in a round trip each must count less: RFC 7323 §4.1 and
+	// appendix G, for a peer that acknowledges every second segment.
+	perRTT := time.Duration(max(1, (flight+2*c.effMSS()-1)/(2*c.effMSS())))
+	switch {
+	case n.resent:
+	case advanced && n.oldest != 0:
+		c.sampleRTT(now, now.Sub(n.oldest), perRTT)
+		return
+	case n.sackAt != 0:
+		c.sampleRTT(now, now.Sub(n.sackAt), perRTT)
 		return
 	}
-	if c.has(fTimestamps) && seg.Opts.Has&wire.HasTimestamps != 0 && seg.Opts.TSEcr != 0 {
+	if advanced && c.has(fTimestamps) && seg.Opts.Has&wire.HasTimestamps != 0 && seg.Opts.TSEcr != 0 {
 		// A peer that lies cannot make it negative or absurd (T-CC-06).
 		if ms := int32(c.tsNow(now) - seg.Opts.TSEcr); ms >= 0 && time.Duration(ms)*time.Millisecond <= c.cfg.MaxRTO {
-			c.sampleRTT(now, max(time.Duration(ms)*time.Millisecond, time.Millisecond/2))
+			c.sampleRTT(now, max(time.Duration(ms)*time.Millisecond, time.Millisecond/2), perRTT)
 		}
 	}
 }
 
-// sampleRTT is RFC 6298 §2.2 and §2.3.
-func (c *TCB) sampleRTT(now mono.Time, r time.Duration) {
+// sampleRTT is RFC 6298 §2.2 and §2.3, for a sample that is one of so many in a
+// round trip.
+func (c *TCB) sampleRTT(now mono.Time, r, perRTT time.Duration) {
 	r = max(r, minRTTSample)
 	if c.SRTT == 0 {
 		c.SRTT, c.RTTVAR = r, r/2
 	} else {
 		// RTTVAR first: it uses the old SRTT.
-		c.RTTVAR += ((c.SRTT - r).Abs() - c.RTTVAR) / 4
-		c.SRTT += (r - c.SRTT) / 8
+		c.RTTVAR += ((c.SRTT - r).Abs() - c.RTTVAR) / (4 * perRTT)
+		c.SRTT += (r - c.SRTT) / (8 * perRTT)
 		c.SRTT = max(c.SRTT, minRTTSample)
 	}
 	c.RTO = c.rtoFrom(c.SRTT, c.RTTVAR)

@@ -26,3 +26,10 @@ func maxSeq(s, t Seq) Seq {
 	}
 	return s
 }
+
+func minSeq(s, t Seq) Seq {
+	if s.Less(t) {
+		return s
+	}
+	return t
+}

@@ -43,7 +43,8 @@ func TestR9293_S16_ShrinkRetransInside(t *testing.T) {
 	p.Want("> . 2001:3001(1000) ack 1")
 	p.WantNothing("what lies beyond the edge waits")
 	p.Recv("< . 1:1(0) ack 3001 win 4000")
-	p.Want("> P. 3001:6001(3000) ack 1 cut 1000")
+	p.Want("> . 3001:4001(1000) ack 1")
+	p.Want("> P. 4001:6001(2000) ack 1 cut 1000")
 }
 
 // Data beyond the edge of a window that shrank does not time the connection out. RFC 9293 §3.8.6.

@@ -70,18 +70,27 @@ const (
 	dDelayedACK
 	dKeepalive
 	dLinger // FIN-WAIT-2 and TIME-WAIT
+	dPace   // pacing lets the next packet go
 	numDeadlines
 )
 
 // What is owed to the peer, in pend.
 const (
-	pendRST = 1 << iota
-	pendSYN
-	pendRetransmit // the segment at SND.UNA, by fast retransmit or partial ACK
+	pendRST        = 1 << iota
+	pendRetransmit // the first segment that is lost, whatever cwnd says
 	pendACK
 	pendProbe     // zero-window probe
 	pendKeepalive // keepalive probe
 	pendOverride  // a silly segment may go out, RFC 9293 §3.8.6.2.1 (4)
+	pendTLP       // a tail loss probe, RFC 8985 §7.3
+)
+
+// What dRetransmit is the deadline of, unless persisting: only one of these is
+// armed at a time, RFC 8985 §8.
+const (
+	timerRTO     = iota
+	timerProbe   // of a tail loss probe
+	timerReorder // of RACK
 )
 
 // Flags of a connection, in flags.
@@ -97,9 +106,10 @@ const (
 	fPersist                 // dRetransmit is the persist timer
 	fKeepalive               // switched on
 	fRecovery                // in fast recovery
+	fLoss                    // a timeout is being repaired, in slow start
 	fCwndLimited             // cwnd was what stopped Emit since the last ACK
 	fFINReceived             // the peer's FIN was reached in sequence
-	fTiming                  // an RTT measurement is running
+	fTiming                  // the RTT of our SYN is being measured
 	fSYNLost                 // a SYN was retransmitted
 	fSYNUnacked              // our SYN is outstanding or not sent yet
 	fPartialACK              // a partial ACK was seen in this recovery
@@ -123,11 +133,9 @@ type TCB struct {
 	lastRcv   mono.Time     // last segment from the peer
 	lastSnd   mono.Time     // last data sent, RFC 5681 §4.1
 	challenge mono.Time     // no challenge ACK before this
-	rttStart  mono.Time     // when rttSeq was sent
-	rttSeq    Seq
-	recover   Seq    // RFC 6582
-	sacked    Seq    // as far as SACK blocks have reached, or SND.UNA
-	inflate   uint32 // cwnd on loan during fast recovery, RFC 5681 §3.2
+	rttStart  mono.Time     // when the SYN was sent
+	recover   Seq           // RFC 6582
+	inflate   uint32        // cwnd on loan during fast recovery, RFC 5681 §3.2
 
 	tsRecent    uint32 // TS.Recent, RFC 7323 §4.3
 	tsOffset    uint32
@@ -139,6 +147,7 @@ type TCB struct {
 
 	flags     uint32
 	pend      uint8
+	timer     uint8     // what dRetransmit is for
 	why       trace.Why // of what is pending
 	state     State
 	err       Reason
@@ -157,12 +166,6 @@ type TCB struct {
 	segsOut     uint32
 	bytesIn     uint64
 	bytesOut    uint64
-}
-
-// outstanding is what a connection knows of the data it sends. An idle one has
-// none (Trim).
-type outstanding struct {
-	sample cc.RateSample // of the ACK being processed
 }
 
 // Params are the properties of one connection that its maker knows.

@@ -13,11 +13,19 @@ import (
 func (c *TCB) Advance(now mono.Time) {
 	if c.deadlines[dRetransmit].Due(now) {
 		c.deadlines[dRetransmit] = 0
-		if c.has(fPersist) {
+		switch {
+		case c.has(fPersist):
 			c.onPersist(now)
-		} else {
+		case c.timer == timerProbe:
+			c.onProbeTimeout(now)
+		case c.timer == timerReorder:
+			c.onReorder(now)
+		default:
 			c.onRTO(now)
 		}
+	}
+	if c.deadlines[dPace].Due(now) {
+		c.deadlines[dPace] = 0 // Emit tries again
 	}
 	if c.deadlines[dDelayedACK].Due(now) {
 		c.deadlines[dDelayedACK] = 0
@@ -37,10 +45,58 @@ func (c *TCB) Advance(now mono.Time) {
 	}
 }
 
-// armRetransmit starts the retransmission timer anew. The user timeout never
-// waits for a whole RTO.
+// armRetransmit starts the retransmission timer anew: for a tail loss probe
+// where that is allowed and comes first (RFC 8985 §7.2), else for the RTO.
 func (c *TCB) armRetransmit(now mono.Time) {
+	c.armRTO(now)
+	if !c.mayProbeTail() {
+		return
+	}
+	rto := c.deadlines[dRetransmit]
+	if q := &c.out.sent; q.len() > 0 {
+		rto = min(rto, q.r[q.head].at.Add(c.RTO))
+	}
+	if d := now.Add(c.probeTimeout()); d < rto {
+		c.deadlines[dRetransmit], c.timer = d, timerProbe
+	}
+}
+
+// armReorder waits for what may only be reordered, RFC 8985 §6.2.
+func (c *TCB) armReorder(now mono.Time, wait time.Duration) {
 	c.flags &^= fPersist
+	c.deadlines[dRetransmit], c.timer = now.Add(wait), timerReorder
+}
+
+// onReorder is the reordering timer of RACK: what has not arrived by now is
+// lost.
+func (c *TCB) onReorder(now mono.Time) {
+	if c.snd.UNA == c.snd.MAX || c.out == nil {
+		return
+	}
+	c.traceTimer(now, trace.WhyReordering)
+	o := c.out
+	o.news = news{}
+	wait := c.detectLoss(now)
+	if o.board.lost > 0 && !c.has(fRecovery|fLoss) {
+		c.enterRecovery(now, uint32(c.snd.MAX-c.snd.UNA))
+		if !c.ownsRecovery() {
+			c.startPRR(0)
+			c.cc.Cwnd = c.inFlight() + c.effMSS()
+		}
+		c.updatePacing()
+	}
+	if wait > 0 {
+		c.armReorder(now, wait)
+		return
+	}
+	c.armRTO(now)
+}
+
+// armRTO starts the timer of RFC 6298. The user timeout never waits for a whole
+// RTO.
+func (c *TCB) armRTO(now mono.Time) {
+	c.flags &^= fPersist
+	c.timer = timerRTO
 	if c.progress == 0 {
 		c.progress = now
 	}
@@ -76,22 +132,50 @@ func (c *TCB) onRTO(now mono.Time) {
 	}
 	if c.has(fSYNUnacked) {
 		c.flags |= fSYNLost
+		c.flags &^= fTiming // Karn
+		c.snd.NXT = c.snd.UNA
 	} else {
-		flight := uint32(c.snd.MAX - c.snd.UNA)
-		c.cfg.Congestion.OnRTO(&c.cc, &cc.Loss{Now: now, Flight: flight, MSS: c.effMSS()}, c.expiries == 1)
-		c.leaveRecovery()
-		c.recover = c.snd.MAX // RFC 6582 §4: late duplicates start no new recovery
-		c.traceCongestion(now, trace.WhyRetransmitTimeout)
+		c.repairTimeout(now)
 	}
-	c.flags &^= fTiming // Karn
 	c.backoff = min(c.backoff+1, 30)
-	c.snd.NXT = c.snd.UNA
-	c.pend &^= pendRetransmit
 	c.why = trace.WhyRetransmitTimeout
-	if !c.has(fSYNUnacked) && c.usable() <= 0 {
-		c.pend |= pendRetransmit // the window was taken back: this is the probe (MAY-7)
+	c.armRTO(now)
+}
+
+// repairTimeout begins the slow start after a timeout: RFC 5681 §3.1, RFC 6675
+// §5.1, RFC 8985 §6.3. What is SACKed stays so, unless the peer has gone back on
+// it (RFC 2018 §8).
+func (c *TCB) repairTimeout(now mono.Time) {
+	o := c.needOutstanding(now)
+	if !c.has(fLoss) {
+		c.startUndo()
+		if c.has(fSACK) && c.expiries == 1 {
+			o.undo.frto = frtoSent
+		}
+	} else {
+		o.undo.frto = frtoOff
 	}
-	c.armRetransmit(now)
+	o.news = news{}
+	if o.reneged(c.snd.UNA) {
+		o.board.forgetSACKs()
+		o.rack.judged = c.snd.UNA
+	}
+	c.cfg.Congestion.OnRTO(&c.cc, &cc.Loss{Now: now, Flight: uint32(c.snd.MAX - c.snd.UNA), MSS: c.effMSS()}, c.expiries == 1)
+	if c.has(fSACK) && !c.cfg.NoRACK {
+		c.loseExpired(now)
+	} else {
+		c.loseAll(now)
+	}
+	c.flags &^= fRecovery | fPartialACK
+	c.flags |= fLoss
+	c.inflate, c.dupACKs = 0, 0
+	c.recover = c.snd.MAX // RFC 6582 §4: late duplicates start no new recovery
+	o.tail = tailProbe{}
+	o.prr = prr{}
+	c.pend &^= pendTLP
+	c.pend |= pendRetransmit
+	c.updatePacing()
+	c.traceCongestion(now, trace.WhyRetransmitTimeout)
 }
 
 // gaveUp ends the connection when R2 is reached, RFC 9293 §3.8.3 (b).

@@ -63,6 +63,9 @@ const (
 	WhyRecoveryEntered
 	WhyRecoveryLeft
 	WhySillyWindow
+	WhyTailLossProbe
+	WhyReordering
+	WhySpurious
 	WhyEnd // not a reason: how many there are
 )
 

@@ -68,6 +68,9 @@ var whys = [WhyEnd]string{
 	WhyRecoveryEntered:   "recovery entered",
 	WhyRecoveryLeft:      "recovery left",
 	WhySillyWindow:       "silly window",
+	WhyTailLossProbe:     "tail loss probe",
+	WhyReordering:        "reordering timer",
+	WhySpurious:          "spurious",
 }
 
 // String returns the reason in lower-case words, "none" for the zero Why, "?"

@@ -9,7 +9,8 @@ import (
 
 // Option changes how a conversation begins. Without any: the RFC profile, MSS
 // 1000 and SACK on both sides, no window scaling, no timestamps, a peer whose
-// window is 65535, and a handshake that takes no time.
+// window is 65535, a handshake that takes no time, and neither tail loss probes
+// nor pacing, so that a story is about one thing.
 type Option func(*setup)
 
 // setup is what the options describe.
@@ -27,6 +28,8 @@ type setup struct {
 	scale      uint8
 	scaled     bool
 	rtt        time.Duration
+	probes     bool
+	pacing     bool
 	room       uint32
 }
 
@@ -61,6 +64,7 @@ func (s *setup) config() *tcp.Config {
 	cfg.NoTimestamps = !s.timestamps
 	cfg.NoWindowScale = !s.scaled
 	cfg.WindowScale = s.scale
+	cfg.NoTLP, cfg.NoPacing = !s.probes, !s.pacing
 	for _, change := range s.change {
 		change(cfg)
 	}
@@ -93,6 +97,12 @@ func PeerMSS(n uint16) Option {
 		}
 	}
 }
+
+// TailLossProbes lets the connection send them, RFC 8985 §7.
+func TailLossProbes(s *setup) { s.probes = true }
+
+// Pacing lets the connection spread its departures.
+func Pacing(s *setup) { s.pacing = true }
 
 // NoSACK leaves the peer without SACK.
 func NoSACK(s *setup) { s.peer.Has &^= wire.HasSACKPermitted }

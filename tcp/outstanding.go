@@ -1,0 +1,300 @@
+package tcp
+
+import (
+	"slices"
+	"time"
+
+	"github.com/handfast/handfast/cc"
+	"github.com/handfast/handfast/mono"
+)
+
+// outstanding is what a connection knows of the data it has sent: when each
+// piece left, what became of it, and how much arrives how fast. An idle
+// connection has none (Trim).
+//
+// There is one record for each segment or super-segment handed out. First
+// transmissions are in order of sequence and of time at once, so they need no
+// index; retransmissions are in order of time, and the scoreboard says by their
+// numbers where they are in the sequence space.
+type outstanding struct {
+	sent  records // first transmissions
+	again records // retransmissions
+	board scoreboard
+
+	delivered   uint64 // bytes known to have arrived, since the beginning
+	lost        uint64 // bytes marked lost, since the beginning
+	deliveredAt mono.Time
+	firstSent   mono.Time // departure of the packet that the last sample was from
+	appLimited  uint64    // delivered will be this when what was sent while the program was the limit has arrived; 0: it is not
+	lostBefore  uint64    // lost at the last sample
+
+	sample cc.RateSample // of the ACK that is being processed
+	news   news
+
+	rack     rack
+	tail     tailProbe
+	prr      prr
+	undo     undo
+	pace     pace
+	minRTT   time.Duration // smallest of the last minutes; 0: none
+	minRTTAt mono.Time
+
+	first [2]record // room for the records of a short exchange
+}
+
+// record is one transmission. Counters are the lowest 32 bits: what is
+// outstanding is far less.
+type record struct {
+	start, end  Seq
+	at          mono.Time // departure
+	deliveredAt mono.Time // outstanding.deliveredAt at departure
+	firstSent   mono.Time // outstanding.firstSent at departure
+	delivered   uint32    // outstanding.delivered at departure
+	lost        uint32    // outstanding.lost at departure
+	inFlight    uint32    // with this packet
+	appLimited  bool
+	paced       bool
+}
+
+// records is a queue of transmissions, each with a number.
+type records struct {
+	r    []record
+	head int
+	base uint32 // number of r[0]
+}
+
+func (q *records) len() int { return len(q.r) - q.head }
+
+// next is the number that the next one pushed will have.
+func (q *records) next() uint32 { return q.base + uint32(len(q.r)) }
+
+func (q *records) push(r record) {
+	if len(q.r) == cap(q.r) && q.head > len(q.r)/2 {
+		n := copy(q.r, q.r[q.head:])
+		q.r = q.r[:n]
+		q.base += uint32(q.head)
+		q.head = 0
+	}
+	q.r = append(q.r, r)
+}
+
+func (q *records) pop() {
+	q.head++
+	if q.head == len(q.r) {
+		q.base += uint32(q.head)
+		q.r, q.head = q.r[:0], 0
+	}
+}
+
+// number returns the record with a number, which must not have been popped.
+func (q *records) number(n uint32) *record { return &q.r[n-q.base] }
+
+// has reports whether the record with a number is still there.
+func (q *records) has(n uint32) bool {
+	i := int(n - q.base)
+	return i >= q.head && i < len(q.r)
+}
+
+// find returns the index of the first record that ends after seq, for records
+// in order of sequence.
+func (q *records) find(seq Seq) int {
+	if q.head < len(q.r) && seq.Less(q.r[q.head].end) {
+		return q.head
+	}
+	i, _ := slices.BinarySearchFunc(q.r[q.head:], seq, func(r record, s Seq) int {
+		if r.end.LessEq(s) {
+			return -1
+		}
+		return 1
+	})
+	return q.head + i
+}
+
+// news is what one ACK says.
+type news struct {
+	delivered uint32 // bytes newly acknowledged or SACKed
+	sacked    uint32 // of these, SACKed
+	lost      uint32 // bytes that it shows to be lost
+	newest    record // of what was delivered, the last that left
+	have      bool   // newest is set
+	again     bool   // newest was a retransmission
+	resent    bool   // something acknowledged had been retransmitted
+	original  bool   // something arrived that was sent before the timeout and not since
+	oldest    mono.Time
+	sackAt    mono.Time // departure of the last that was SACKed, never retransmitted
+	dsack     bool
+}
+
+// needOutstanding allocates what sending needs.
+func (c *TCB) needOutstanding(now mono.Time) *outstanding {
+	if c.out == nil {
+		o := new(outstanding)
+		o.sent.r = o.first[:0]
+		o.deliveredAt, o.firstSent = now, now
+		o.rack.mult = 1
+		o.pace.departure = now
+		c.out = o
+	}
+	return c.out
+}
+
+// inFlight estimates how much is in the network: what is outstanding less what
+// is SACKed and less what is lost and was not sent again. RFC 9937 §6.2.
+func (c *TCB) inFlight() uint32 {
+	f := c.flight()
+	if c.out != nil {
+		f -= min(f, c.out.board.sacked+c.out.board.lost)
+	}
+	return f
+}
+
+// departed notes that [from, to) left now, for the first time or again.
+func (c *TCB) departed(now mono.Time, from, to Seq, again bool) {
+	o := c.needOutstanding(now)
+	n := uint32(to - from)
+	if c.flight() == 0 { // the first packet of a flight begins a new interval
+		o.firstSent, o.deliveredAt = now, now
+	}
+	r := record{start: from, end: to, at: now, deliveredAt: o.deliveredAt, firstSent: o.firstSent,
+		delivered: uint32(o.delivered), lost: uint32(o.lost), appLimited: o.appLimited != 0, paced: o.pace.rate > 0}
+	r.inFlight = c.inFlight() + n // before SND.NXT and the scoreboard say so
+	if again {
+		o.board.assign(from, to, span{kind: spanAgain, record: o.again.next()})
+		o.again.push(r)
+	} else {
+		o.sent.push(r)
+	}
+	o.prr.out += n
+	o.pace.spend(now, n)
+}
+
+// arrived notes that n bytes, which were part of a transmission, are now known
+// to have arrived.
+func (o *outstanding) arrived(n uint32, end Seq, r *record, again bool) {
+	o.news.delivered += n
+	if w := &o.news.newest; !o.news.have || w.at < r.at || w.at == r.at && w.end.Less(end) {
+		*w = *r
+		w.end = end
+		o.news.have, o.news.again = true, again
+	}
+	if !again {
+		o.rack.delivered(end)
+	}
+}
+
+// arrivedOriginals is arrived for [from, to) of first transmissions.
+func (o *outstanding) arrivedOriginals(from, to Seq) {
+	for i := o.sent.find(from); i < len(o.sent.r) && from.Less(to); i++ {
+		r := &o.sent.r[i]
+		if from.Less(r.start) {
+			from = r.start
+			if !from.Less(to) {
+				break
+			}
+		}
+		end := minSeq(r.end, to)
+		o.arrived(uint32(end-from), end, r, false)
+		o.news.original = true
+		from = end
+	}
+	if from.Less(to) { // of which there is no record: a probe of a closed window
+		o.news.delivered += uint32(to - from)
+	}
+}
+
+// acknowledged notes that everything before ack has arrived. SND.UNA still has
+// its old value.
+func (o *outstanding) acknowledged(una, ack Seq) {
+	if len(o.board.spans) == 0 {
+		o.acknowledgedInOrder(una, ack)
+		return
+	}
+	pos := una
+	for i := o.board.find(pos); pos.Less(ack); {
+		if i == len(o.board.spans) || pos.Less(o.board.spans[i].start) {
+			end := ack
+			if i < len(o.board.spans) {
+				end = minSeq(end, o.board.spans[i].start)
+			}
+			o.noteOldest(pos)
+			o.arrivedOriginals(pos, end)
+			pos = end
+			continue
+		}
+		s := &o.board.spans[i]
+		end := minSeq(s.end, ack)
+		o.arrivedSpan(s, pos, end)
+		pos = end
+		i++
+	}
+	o.board.dropBefore(ack)
+	for o.sent.len() > 0 && o.sent.r[o.sent.head].end.LessEq(ack) {
+		o.sent.pop()
+	}
+	o.expireRecords()
+}
+
+// arrivedSpan is arrived for [from, to) of one span of the scoreboard.
+func (o *outstanding) arrivedSpan(s *span, from, to Seq) {
+	switch s.kind {
+	case spanSACKed: // known
+	case spanLost:
+		o.arrivedOriginals(from, to)
+	case spanLostAgain: // which of several transmissions arrived nobody knows
+		o.news.delivered += uint32(to - from)
+		o.news.resent = true
+	case spanAgain:
+		o.arrived(uint32(to-from), to, o.again.number(s.record), true)
+		o.news.resent = true
+	}
+}
+
+// acknowledgedInOrder is acknowledged while nothing is SACKed, lost or sent
+// again.
+func (o *outstanding) acknowledgedInOrder(una, ack Seq) {
+	o.news.delivered += uint32(ack - una)
+	q := &o.sent
+	if q.len() == 0 {
+		return
+	}
+	n := &o.news
+	n.oldest, n.original = q.r[q.head].at, true
+	last := q.head
+	for last+1 < len(q.r) && q.r[last].end.Less(ack) {
+		last++
+	}
+	n.newest, n.have = q.r[last], true
+	n.newest.end = minSeq(n.newest.end, ack)
+	for q.len() > 0 && q.r[q.head].end.LessEq(ack) {
+		q.pop()
+	}
+	o.rack.delivered(n.newest.end)
+}
+
+// noteOldest takes the departure of the first transmission of seq for an RTT
+// sample, unless an older one is known.
+func (o *outstanding) noteOldest(seq Seq) {
+	if o.news.oldest != 0 {
+		return
+	}
+	if i := o.sent.find(seq); i < len(o.sent.r) && o.sent.r[i].start.LessEq(seq) {
+		o.news.oldest = o.sent.r[i].at
+	}
+}
+
+// expireRecords drops records of retransmissions that the scoreboard does not
+// name any more, from the oldest on.
+func (o *outstanding) expireRecords() {
+	if len(o.board.spans) == 0 {
+		o.again.base = o.again.next()
+		o.again.r, o.again.head = o.again.r[:0], 0
+		return
+	}
+	for o.again.len() > 0 {
+		r := &o.again.r[o.again.head]
+		if o.board.names(r.start, r.end, o.again.base+uint32(o.again.head)) {
+			return
+		}
+		o.again.pop()
+	}
+}

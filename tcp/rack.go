@@ -1,0 +1,358 @@
+package tcp
+
+import (
+	"time"
+
+	"github.com/handfast/handfast/cc"
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/trace"
+)
+
+// rack is the state of RACK, RFC 8985 §5.2: a transmission is lost if one that
+// left later has arrived, and the time that reordering may take has passed.
+type rack struct {
+	at          mono.Time // RACK.xmit_ts: departure of the newest that has arrived
+	end         Seq       // RACK.end_seq
+	rtt         time.Duration
+	fack        Seq // the highest octet that has arrived, in first transmissions
+	judged      Seq // first transmissions below it have been judged
+	have        bool
+	haveFACK    bool
+	reordering  bool  // RACK.reordering_seen
+	mult        uint8 // RACK.reo_wnd_mult
+	persist     uint8 // recoveries until mult is 1 again
+	inDSACKRnd  bool
+	dsackRound  Seq // no second increase of mult before this is acknowledged
+	judgedIsSet bool
+}
+
+// Numbers of RFC 8985.
+const (
+	rackPersist   = 16 // recoveries that keep a widened reordering window, §6.2
+	minRTTWindow  = 5 * time.Minute
+	maxReoMult    = 255
+	tlpAckDelay   = 200 * time.Millisecond // worst delayed ACK allowed for, §7.2 TLP.max_ack_delay
+	tlpWithoutRTT = time.Second            // §7.2
+	tlpSlack      = 2 * time.Millisecond   // Linux adds two ticks of its clock
+)
+
+// delivered notes that a first transmission up to end has arrived. One below
+// what arrived before means reordering: RFC 8985 §6.2 step 3.
+func (r *rack) delivered(end Seq) {
+	switch {
+	case !r.haveFACK || r.fack.Less(end):
+		r.fack, r.haveFACK = end, true
+	case end.Less(r.fack):
+		r.reordering = true
+	}
+}
+
+// updateRACK is RFC 8985 §6.2 steps 1 and 2.
+func (c *TCB) updateRACK(now mono.Time, seg *Segment) {
+	o := c.out
+	if !o.news.have {
+		return
+	}
+	n := &o.news.newest
+	rtt := now.Sub(n.at)
+	if !o.news.again {
+		c.noteMinRTT(now, rtt)
+	} else if c.echoesOlder(seg, n.at) || rtt < o.minRTT {
+		return // the ACK is for an earlier transmission of the same octets
+	}
+	o.rack.rtt = rtt
+	if k := &o.rack; !k.have || k.at < n.at || k.at == n.at && k.end.Less(n.end) {
+		k.at, k.end, k.have = n.at, n.end, true
+	}
+}
+
+// echoesOlder reports that an ACK echoes a timestamp from before a departure.
+func (c *TCB) echoesOlder(seg *Segment, at mono.Time) bool {
+	return c.has(fTimestamps) && seg.Opts.Has&optTimestamps != 0 && seg.Opts.TSEcr != 0 &&
+		int32(seg.Opts.TSEcr-c.tsNow(at)) < 0
+}
+
+// noteMinRTT keeps the smallest RTT of the last minutes.
+func (c *TCB) noteMinRTT(now mono.Time, rtt time.Duration) {
+	o := c.out
+	rtt = max(rtt, minRTTSample)
+	if o.minRTT == 0 || rtt <= o.minRTT || now.Sub(o.minRTTAt) > minRTTWindow {
+		o.minRTT, o.minRTTAt = rtt, now
+	}
+}
+
+// reoWindow is RACK_update_reo_wnd, RFC 8985 §6.2 step 4.
+func (c *TCB) reoWindow() time.Duration {
+	o := c.out
+	k := &o.rack
+	if !k.reordering && (c.has(fRecovery|fLoss) || c.manySACKed()) {
+		return 0
+	}
+	return min(time.Duration(k.mult)*o.minRTT/4, c.SRTT)
+}
+
+// manySACKed is the DupThresh rule in terms of octets and ranges.
+func (c *TCB) manySACKed() bool {
+	if c.dupACKs >= dupThresh {
+		return true
+	}
+	_, ok := c.out.board.lostBelow(c.effMSS())
+	return ok
+}
+
+// adaptReoWindow widens the reordering window when a D-SACK says that it was
+// too narrow, once in a round trip: RFC 8985 §6.2 step 4.
+func (c *TCB) adaptReoWindow() {
+	k := &c.out.rack
+	if k.inDSACKRnd && !c.snd.UNA.Less(k.dsackRound) {
+		k.inDSACKRnd = false
+	}
+	if c.out.news.dsack && !k.inDSACKRnd {
+		k.inDSACKRnd, k.dsackRound = true, c.snd.MAX
+		k.mult = min(k.mult, maxReoMult-1) + 1
+		k.persist = rackPersist
+	}
+}
+
+// recoveryEnded counts towards forgetting a widened reordering window.
+func (k *rack) recoveryEnded() {
+	if k.persist > 0 {
+		if k.persist--; k.persist == 0 {
+			k.mult = 1
+		}
+	}
+}
+
+// detectLoss is RACK_detect_loss, RFC 8985 §6.2 step 5: it marks what is lost
+// and returns how long to wait before looking again; 0: no need to.
+func (c *TCB) detectLoss(now mono.Time) (wait time.Duration) {
+	o := c.out
+	k := &o.rack
+	if !k.have {
+		return 0
+	}
+	limit := k.rtt + c.reoWindow()
+	if !k.judgedIsSet || k.judged.Less(c.snd.UNA) {
+		k.judged, k.judgedIsSet = c.snd.UNA, true
+	}
+	for i := o.sent.find(k.judged); i < len(o.sent.r); i++ {
+		r := &o.sent.r[i]
+		end := r.end
+		if r.at > k.at {
+			break
+		}
+		if r.at == k.at { // left together: judged by the sequence number
+			if end = minSeq(end, k.end); end.LessEq(k.judged) {
+				break
+			}
+		}
+		if left := r.at.Add(limit).Sub(now); left > 0 {
+			if c.anyInFlight(k.judged, end) {
+				wait = max(wait, left)
+			}
+			continue
+		}
+		if wait == 0 {
+			c.loseOriginals(now, k.judged, end)
+			k.judged = end
+		}
+	}
+	return max(wait, c.detectLostAgain(now, limit))
+}
+
+// anyInFlight reports whether a first transmission in [from, to) is neither
+// SACKed nor marked.
+func (c *TCB) anyInFlight(from, to Seq) bool {
+	b := &c.out.board
+	for i := b.find(from); i < len(b.spans) && from.Less(to); i++ {
+		if from.Less(b.spans[i].start) {
+			return true
+		}
+		from = b.spans[i].end
+	}
+	return from.Less(to)
+}
+
+// detectLostAgain is detectLoss for retransmissions, which are in order of
+// time.
+func (c *TCB) detectLostAgain(now mono.Time, limit time.Duration) (wait time.Duration) {
+	o := c.out
+	k := &o.rack
+	for i := o.again.head; i < len(o.again.r); i++ {
+		r := &o.again.r[i]
+		if r.at > k.at || r.at == k.at && !r.end.Less(k.end) {
+			break
+		}
+		n := o.again.base + uint32(i)
+		if left := r.at.Add(limit).Sub(now); left > 0 {
+			if o.board.names(r.start, r.end, n) {
+				wait = max(wait, left)
+			}
+			continue
+		}
+		c.loseAgain(now, i)
+	}
+	o.expireRecords()
+	return wait
+}
+
+// loseOriginals marks the first transmissions in [from, to) as lost, but for
+// what is SACKed, marked or sent again.
+func (c *TCB) loseOriginals(now mono.Time, from, to Seq) {
+	b := &c.out.board
+	for from.Less(to) {
+		i := b.find(from)
+		end := to
+		if i < len(b.spans) {
+			if b.spans[i].start.LessEq(from) {
+				from = b.spans[i].end
+				continue
+			}
+			end = minSeq(end, b.spans[i].start)
+		}
+		b.assign(from, end, span{kind: spanLost})
+		c.tellLost(now, &c.out.sent, c.out.sent.find(from), from, end)
+		from = end
+	}
+}
+
+// loseAgain marks what is left of a retransmission as lost.
+func (c *TCB) loseAgain(now mono.Time, i int) {
+	o := c.out
+	r := o.again.r[i]
+	n := o.again.base + uint32(i)
+	for from := r.start; from.Less(r.end); {
+		j := o.board.find(from)
+		if j == len(o.board.spans) || !o.board.spans[j].start.Less(r.end) {
+			return
+		}
+		s := o.board.spans[j]
+		if s.kind == spanAgain && s.record == n {
+			o.board.assign(s.start, s.end, span{kind: spanLostAgain})
+			c.tellLost(now, &o.again, i, s.start, s.end)
+		}
+		from = s.end
+	}
+}
+
+// tellLost counts [from, to) as lost and tells an algorithm that wants to know,
+// record by record from index i on.
+func (c *TCB) tellLost(now mono.Time, q *records, i int, from, to Seq) {
+	o := c.out
+	o.news.lost += uint32(to - from)
+	owner, ok := c.cfg.Congestion.(cc.Owner)
+	if !ok {
+		o.lost += uint64(to - from)
+		return
+	}
+	for ; i < len(q.r) && from.Less(to); i++ {
+		r := &q.r[i]
+		from = maxSeq(from, r.start)
+		end := minSeq(r.end, to)
+		if !from.Less(end) {
+			break
+		}
+		n := uint32(end - from)
+		o.lost += uint64(n)
+		owner.OnLost(&c.cc, &cc.LostPacket{Now: now, Bytes: n, TxInFlight: r.inFlight, LostSince: uint32(o.lost) - r.lost,
+			TotalDelivered: o.delivered, PriorDelivered: o.delivered - uint64(uint32(o.delivered)-r.delivered),
+			MSS: c.effMSS(), AppLimited: r.appLimited})
+		from = end
+	}
+}
+
+// loseAll marks everything in flight as lost, SACKed octets excepted: what a
+// timeout means without RACK, and what a path means that turned out narrower.
+func (c *TCB) loseAll(now mono.Time) {
+	if c.out == nil {
+		return
+	}
+	for i := c.out.again.head; i < len(c.out.again.r); i++ {
+		c.loseAgain(now, i)
+	}
+	c.out.expireRecords()
+	c.loseOriginals(now, c.snd.UNA, c.snd.NXT)
+	c.out.rack.judged = c.snd.NXT
+}
+
+// loseExpired is RACK_mark_losses_on_RTO, RFC 8985 §6.3: the first segment, and
+// all that are older than a round trip.
+func (c *TCB) loseExpired(now mono.Time) {
+	o := c.out
+	k := &o.rack
+	limit := k.rtt + c.reoWindow()
+	for i := o.again.head; i < len(o.again.r) && o.again.r[i].at.Add(limit) <= now; i++ {
+		c.loseAgain(now, i)
+	}
+	to := c.snd.UNA
+	for i := o.sent.head; i < len(o.sent.r) && o.sent.r[i].at.Add(limit) <= now; i++ {
+		to = o.sent.r[i].end
+	}
+	first := minSeq(c.snd.UNA.Add(int(c.effMSS())), c.snd.NXT)
+	c.loseOriginals(now, c.snd.UNA, maxSeq(to, first))
+	if s := &o.board; len(s.spans) > 0 && s.spans[0].kind == spanAgain && s.spans[0].start == c.snd.UNA {
+		n := s.spans[0]
+		s.assign(n.start, n.end, span{kind: spanLostAgain})
+	}
+	o.expireRecords()
+}
+
+// tailProbe is the state of TLP, RFC 8985 §7.
+type tailProbe struct {
+	end    Seq  // TLP.end_seq
+	active bool // a probe is outstanding
+	resent bool // TLP.is_retrans
+	dsack  bool // the probe was a duplicate
+}
+
+// mayProbeTail reports whether the timer is to be that of a loss probe: RFC
+// 8985 §7.2.
+func (c *TCB) mayProbeTail() bool {
+	o := c.out
+	return o != nil && c.has(fSACK) && !c.cfg.NoRACK && !c.cfg.NoTLP && c.state.synchronized() && !c.has(fRecovery|fLoss|fSYNUnacked) &&
+		c.backoff == 0 && !o.tail.active && o.board.sacked == 0 && o.board.lost == 0 && c.snd.NXT == c.snd.MAX && c.flight() > 0
+}
+
+// probeTimeout is TLP_calc_PTO, RFC 8985 §7.2.
+func (c *TCB) probeTimeout() time.Duration {
+	if c.SRTT == 0 {
+		return tlpWithoutRTT
+	}
+	d := 2 * c.SRTT
+	if c.flight() <= c.effMSS() {
+		d += max(c.cfg.DelayedACK, tlpAckDelay)
+	} else if c.cfg.Profile == ProfileLinux {
+		d += tlpSlack
+	}
+	return d
+}
+
+// onProbeTimeout is RFC 8985 §7.3: a probe leaves, and the next timeout is an
+// RTO.
+func (c *TCB) onProbeTimeout(now mono.Time) {
+	if !c.mayProbeTail() {
+		c.armRTO(now)
+		return
+	}
+	c.traceTimer(now, trace.WhyTailLossProbe)
+	c.owe(pendTLP, trace.WhyTailLossProbe)
+}
+
+// tailProbeAcked is TLP_process_ack, RFC 8985 §7.4.2. It reports that the probe
+// repaired a loss that nothing else has shown.
+func (c *TCB) tailProbeAcked(seg *Segment, advanced bool) (repaired bool) {
+	t := &c.out.tail
+	if !t.active || seg.ACK.Less(t.end) {
+		return false
+	}
+	switch {
+	case !t.resent, t.dsack: // new data was delivered, or the probe was needless
+	case t.end.Less(seg.ACK):
+		repaired = true
+	case !advanced && seg.Opts.NSACK == 0: // a duplicate: both copies arrived
+	default:
+		return false
+	}
+	*t = tailProbe{}
+	return repaired
+}
