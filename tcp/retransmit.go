@@ -37,7 +37,11 @@ func (c *TCB) emitLost(now mono.Time, seg *Segment, room uint32) bool {
 		if !c.mayDepart(now) {
 			return false
 		}
-		n = min(n, max(cwnd, mss), window, max(c.burst(int(room), mss), mss))
+		k := min(n, max(cwnd, mss), window, max(c.burst(int(room), mss), mss))
+		if k < n && k > mss {
+			k -= k % mss
+		}
+		n = k
 	}
 	why := trace.WhyFastRetransmit
 	if c.has(fLoss) {
@@ -96,10 +100,11 @@ func (c *TCB) emitRange(now mono.Time, seg *Segment, from Seq, n int, why trace.
 	}
 	n = min(n, maxSeq(c.sndEnd(), from).Sub(from), c.snd.MAX.Sub(from))
 	if n > mss {
-		n = max(c.snd.queue.span(from, n), 1)
-		if n > mss {
-			n -= n % mss
+		k := max(c.snd.queue.span(from, n), 1)
+		if k < n && k > mss { // two references hold no more: full segments only
+			k -= k % mss
 		}
+		n = k
 	}
 	if n > 0 {
 		seg.Data = c.snd.queue.view(from, n)
