@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/handfast/handfast/sim/shards"
 	"github.com/handfast/handfast/tcp"
 	"github.com/handfast/handfast/trace"
 )
@@ -18,65 +20,116 @@ var (
 	seeds   = flag.Int("seeds", 200, "how many worlds TestSeeds runs")
 	from    = flag.Uint64("from", 1, "the first seed")
 	verbose = flag.Bool("verbose", false, "TestVerbose writes down every event of the seed -from")
-	shard   = flag.String("shard", "0/1", "i/n: only every n-th seed, beginning with the i-th")
+	shard   = flag.String("shard", "", "i/n: only every n-th seed, beginning with the i-th; else package shards says what decides")
+	total   = flag.Uint64("shards", 0, "n, where JOB_COMPLETION_INDEX says which of them; 0: SEED_SHARDS")
+	report  = flag.String("report", "", "a file for the results of TestSeeds, as JSON")
 )
 
 // Every world keeps the rules after each event, and every connection's end is
 // explained. One world runs on one goroutine; several run side by side.
 func TestSeeds(t *testing.T) {
-	var i, n uint64
-	if _, err := fmt.Sscanf(*shard, "%d/%d", &i, &n); err != nil || n == 0 || i >= n {
-		t.Fatalf("-shard=%s: want i/n with i < n", *shard)
+	i, n, err := shards.Choose(*shard, *total, os.Getenv)
+	if err != nil {
+		t.Fatal(err)
 	}
-	count := uint64(*seeds)
+	part := shards.Part{From: *from, Seeds: uint64(max(*seeds, 0)), Shard: i, Shards: n}
 	if testing.Short() {
-		count = min(count, 50)
+		part.Seeds = min(part.Seeds, 50)
 	}
+	p := newPool(t, part)
 	next := make(chan uint64)
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	sum := Report{Reasons: map[tcp.Reason]int{}}
-	failed := 0
-	var reached edges
 	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			var mine edges
-			defer func() {
-				mu.Lock()
-				reached.add(&mine)
-				mu.Unlock()
-			}()
-			listen := Options{Trace: func(int) trace.Sink { return &mine }}
-			for seed := range next {
-				r := runSafely(Generate(seed), listen)
-				mu.Lock()
-				add(&sum, &r)
-				if r.Err != nil {
-					if failed++; failed <= 10 {
-						explainFailure(t, seed, r.Err)
-					} else if failed == 11 {
-						t.Errorf("more seeds fail")
-					}
-				}
-				mu.Unlock()
-			}
-		})
+		wg.Go(func() { p.work(next) })
 	}
-	for s := *from + i; s < *from+count; s += n {
+	for s := range part.All() {
 		next <- s
 	}
 	close(next)
 	wg.Wait()
-	all := count >= 2000 && *from == 1 && n == 1
-	reached.report(t, all)
+	p.conclude()
+}
+
+// pool is what the worlds of TestSeeds add up to.
+type pool struct {
+	t       *testing.T
+	mu      sync.Mutex
+	sum     Report
+	reached edges
+	result  shards.Report
+}
+
+func newPool(t *testing.T, part shards.Part) *pool {
+	p := &pool{t: t, sum: Report{Reasons: map[tcp.Reason]int{}}}
+	p.result = shards.Report{Part: part, Classes: make([]shards.Class, Classes)}
+	for i := range p.result.Classes {
+		p.result.Classes[i].Name = Name(i)
+	}
+	return p
+}
+
+// work runs seeds.
+func (p *pool) work(next <-chan uint64) {
+	var mine edges
+	listen := Options{Trace: func(int) trace.Sink { return &mine }}
+	for seed := range next {
+		s := Generate(seed)
+		r := runSafely(s, listen)
+		p.take(seed, s.Faults, &r)
+	}
+	p.mu.Lock()
+	p.reached.add(&mine)
+	p.mu.Unlock()
+}
+
+// take adds what came of a seed.
+func (p *pool) take(seed uint64, faults Class, r *Report) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	add(&p.sum, r)
+	for i := range p.result.Classes {
+		p.result.Classes[i].Worlds += uint64(faults >> i & 1)
+	}
+	p.result.Add(seed, r.Hash, r.Err)
+	switch failed := p.result.Failed; {
+	case r.Err == nil:
+	case failed <= 10:
+		explainFailure(p.t, seed, r.Err)
+	case failed == 11:
+		p.t.Errorf("more seeds fail")
+	}
+}
+
+// conclude looks at the sum and writes it down.
+func (p *pool) conclude() {
+	t, sum, part := p.t, &p.sum, p.result.Part
+	all := part.Seeds >= 2000 && part.From == 1 && part.Shards == 1
+	p.reached.report(t, all)
 	for i, k := range sum.Happened {
+		p.result.Classes[i].Happened = k
 		if all && k == 0 && AllFaults>>i&1 != 0 {
 			t.Errorf("%s: switched on, and it never happened", Name(i))
 		}
 	}
-	t.Logf("faults: %v", happened(&sum))
-	t.Logf("%d events, %d packets (%d lost), %d bytes delivered, %d connections whole, ends: %v, failed seeds: %d",
-		sum.Events, sum.Packets, sum.Drops, sum.Bytes, sum.Clean, sum.Reasons, failed)
+	t.Logf("faults: %v", happened(sum))
+	t.Logf("%d events, %d packets (%d lost), %d bytes delivered, %d connections whole, ends: %v, failed seeds: %d, digest %016x",
+		sum.Events, sum.Packets, sum.Drops, sum.Bytes, sum.Clean, sum.Reasons, p.result.Failed, uint64(p.result.Digest))
+	p.result.Sums = map[string]uint64{"events": sum.Events, "packets": sum.Packets, "packets lost": sum.Drops,
+		"bytes delivered": sum.Bytes, "connections whole": uint64(sum.Clean)}
+	p.result.Ends = map[string]uint64{}
+	for k, v := range sum.Reasons {
+		p.result.Ends[k.String()] = uint64(v)
+	}
+	if *report == "" {
+		return
+	}
+	f, err := os.Create(*report)
+	if err == nil {
+		err = errors.Join(p.result.Write(f), f.Close())
+	}
+	if err != nil {
+		t.Errorf("-report: %v", err)
+	}
 }
 
 // happened lists what happened by class.

@@ -35,6 +35,8 @@ var arrows = map[string][]string{
 
 	"sim/grid":          join(core, "engine", "netem", "sim"),
 	"sim/grid/cmd/grid": {"sim/grid"},
+	"sim/shards":        nil,
+	"sim/cmd/seeds":     {"sim/shards"},
 
 	"link":        {"mono", "wire", "pkt"},
 	"link/pipe":   {"mono", "wire", "pkt", "link"},
