@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -166,4 +167,39 @@ func b2i(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+// A host's TCP is drawn knob by knob, each from a sequence of its own: all are
+// turned, and what one draws does not depend on the others.
+func TestKnobs(t *testing.T) {
+	turned := map[string]map[string]bool{}
+	for seed := uint64(0); seed < 300; seed++ {
+		c := config(seed, int(seed&1), tcp.ProfileLinux)
+		for i := range knobs {
+			k := &knobs[i]
+			if turned[k.name] == nil {
+				turned[k.name] = map[string]bool{}
+			}
+			turned[k.name][fmt.Sprint(k.show(&c))] = true
+		}
+		if c != config(seed, int(seed&1), tcp.ProfileLinux) {
+			t.Fatalf("seed %d: two configurations", seed)
+		}
+	}
+	if len(turned) != len(knobs) {
+		t.Errorf("%d names of %d knobs", len(turned), len(knobs))
+	}
+	for name, values := range turned {
+		if len(values) < 2 {
+			t.Errorf("%s is always %v", name, values)
+		}
+	}
+	c := *tcp.DefaultConfig(tcp.ProfileRFC)
+	if s := settings(&c); s != "profile 1" {
+		t.Errorf("a default is described as %q", s)
+	}
+	c.NoSACK, c.SendBuffer = true, 7
+	if s := settings(&c); s != "profile 1 sndbuf=7 nosack=true" {
+		t.Errorf("a configuration is described as %q", s)
+	}
 }

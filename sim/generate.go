@@ -95,6 +95,9 @@ func (g *generator) host(faults Class) HostSpec {
 	}
 	if faults&Batch != 0 {
 		h.Coalesce = time.Duration(g.IntN(2)) * g.between(time.Microsecond, 2*time.Millisecond)
+		if h.Coalesce > 0 && g.oneIn(2) {
+			h.MaxGRO = 65535
+		}
 		h.TimerSlack = time.Duration(g.IntN(2)) * g.between(time.Microsecond, 2*time.Millisecond)
 	}
 	return h

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/tcp"
 )
 
@@ -27,6 +28,7 @@ var knobs = [...]knob{
 	{"nots", func(g *generator, c *tcp.Config) { c.NoTimestamps = g.oneIn(3) }, func(c *tcp.Config) any { return c.NoTimestamps }},
 	{"nosack", func(g *generator, c *tcp.Config) { c.NoSACK = g.oneIn(3) }, func(c *tcp.Config) any { return c.NoSACK }},
 	{"wscale", func(g *generator, c *tcp.Config) { c.WindowScale = uint8(g.IntN(15)) }, func(c *tcp.Config) any { return c.WindowScale }},
+	{"cc", func(g *generator, c *tcp.Config) { c.Congestion = g.algorithm() }, func(c *tcp.Config) any { return c.Congestion.Name() }},
 }
 
 // buffer draws the size of a buffer in bytes: one in four is tiny.
@@ -36,6 +38,13 @@ func (g *generator) buffer() uint32 {
 		low = 1
 	}
 	return uint32(g.number(low, 1<<20))
+}
+
+// algorithm draws one of those that have a name.
+func (g *generator) algorithm() cc.Algorithm {
+	names := cc.Names()
+	a, _ := cc.ByName(names[g.IntN(len(names))])
+	return a
 }
 
 // config draws the configuration of a host's TCP.

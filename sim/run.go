@@ -150,7 +150,7 @@ func (r *run) buildPair(pair int, o *Options) {
 		}
 		r.cfgs = append(r.cfgs, &cfg)
 		w.Host(string(rune('a'+len(w.hosts))), HostConfig{Engine: engine.Config{TCP: &cfg}, MTU: h.MTU, MaxGSO: h.MaxGSO,
-			Coalesce: h.Coalesce, TimerSlack: h.TimerSlack})
+			Coalesce: h.Coalesce, MaxGRO: h.MaxGRO, TimerSlack: h.TimerSlack})
 	}
 	a, b := w.hosts[2*pair], w.hosts[2*pair+1]
 	if pair > 0 {

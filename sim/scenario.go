@@ -88,6 +88,7 @@ type HostSpec struct {
 	TCP         tcp.Config
 	MTU, MaxGSO int
 	Coalesce    time.Duration
+	MaxGRO      int
 	TimerSlack  time.Duration
 	Backlog     int           // of its listeners; 0: the largest
 	AcceptDelay time.Duration // how long its listeners' programs let connections wait
@@ -249,8 +250,8 @@ func (s *Scenario) String() string {
 	fmt.Fprintf(&b, "seed %d, faults %v, repaired after %v\n", s.Seed, s.Faults, s.Length)
 	for i := range s.Hosts {
 		h := &s.Hosts[i]
-		fmt.Fprintf(&b, "host %d: MTU %d GSO %d coalesce %v slack %v backlog %d accepts after %v\n  TCP: %s\n  sends: %v\n",
-			i, h.MTU, h.MaxGSO, h.Coalesce, h.TimerSlack, h.Backlog, h.AcceptDelay, settings(&h.TCP), s.Wire[i])
+		fmt.Fprintf(&b, "host %d: MTU %d GSO %d coalesce %v GRO %d slack %v backlog %d accepts after %v\n  TCP: %s\n  sends: %v\n",
+			i, h.MTU, h.MaxGSO, h.Coalesce, h.MaxGRO, h.TimerSlack, h.Backlog, h.AcceptDelay, settings(&h.TCP), s.Wire[i])
 		if s.Box[i] != (Box{}) {
 			fmt.Fprintf(&b, "  box: %+v\n", s.Box[i])
 		}

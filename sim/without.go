@@ -11,7 +11,7 @@ func (s *Scenario) Without(c Class) Scenario {
 		t.Wire[i] = without(t.Wire[i], c, t.Faults)
 		t.Box[i] = t.Box[i].without(c)
 		if c&Batch != 0 {
-			t.Hosts[i].Coalesce, t.Hosts[i].TimerSlack = 0, 0
+			t.Hosts[i].Coalesce, t.Hosts[i].TimerSlack, t.Hosts[i].MaxGRO = 0, 0, 0
 		}
 	}
 	t.Events = nil
