@@ -95,8 +95,10 @@ func (c *TCB) emitRange(now mono.Time, seg *Segment, from Seq, n int, why trace.
 	seg.SEQ = from
 	c.segOptions(now, &seg.Opts)
 	mss := c.cutSize(seg)
-	if c.snd.urgent {
-		n = min(n, mss) // one urgent pointer cannot be right in all pieces
+	// One segment stays one, also where SACK blocks make it smaller, and one
+	// urgent pointer cannot be right in all pieces of a super-segment.
+	if n <= int(c.effMSS()) || c.snd.urgent {
+		n = min(n, mss)
 	}
 	n = min(n, maxSeq(c.sndEnd(), from).Sub(from), c.snd.MAX.Sub(from))
 	if n > mss {
