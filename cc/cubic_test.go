@@ -72,8 +72,9 @@ func within(got uint32, want, share float64) bool {
 	return math.Abs(float64(got)-want) <= want*share
 }
 
-// One ACK never adds more than half of what it acknowledges: target is at most
-// 1.5 cwnd, and at least cwnd. RFC 9438 §4.2.
+// The target is at most 1.5 cwnd and at least cwnd. RFC 9438 §4.2.
+//
+// So one ACK never adds more than half of what it acknowledges.
 func TestR9438_4_2b_TargetClamp(t *testing.T) {
 	c := newCubicRun(100_000, hundredMs)
 	c.ack(mss)
@@ -95,8 +96,9 @@ func TestR9438_4_2b_TargetClamp(t *testing.T) {
 	}
 }
 
-// Time in which the application was the limit does not count: the window after
-// it goes on from where it was. RFC 9438 §4.2, §5.8.
+// Time in which the application was the limit does not count. RFC 9438 §4.2, §5.8.
+//
+// The window goes on from where it was.
 func TestR9438_4_2c_TimeWithoutUse(t *testing.T) {
 	for name, pause := range map[string]func(*cubicRun){
 		"nothing sent": func(c *cubicRun) {
@@ -154,8 +156,10 @@ func TestCubicSmallWindowDoesNotFreeze(t *testing.T) {
 	}
 }
 
-// Where the curve is slower than Reno, cwnd is W_est: α = 9/17 segments in a
-// round until it has been where it was before the loss, then one. RFC 9438 §4.3.
+// Where the curve is slower than Reno, cwnd is W_est. RFC 9438 §4.3.
+//
+// That grows by α = 9/17 segments in a round until it is where cwnd was before
+// the loss, then by one.
 func TestR9438_4_3_RenoFriendly(t *testing.T) {
 	c := newCubicRun(100_000, time.Millisecond)
 	for n := range 200 {
@@ -175,8 +179,9 @@ func TestR9438_4_3_RenoFriendly(t *testing.T) {
 	}
 }
 
-// In the concave region each segment acknowledged adds (target-cwnd)/cwnd
-// segments, so that cwnd follows the curve to W_max. RFC 9438 §4.4.
+// Below W_max each segment acknowledged adds (target-cwnd)/cwnd. RFC 9438 §4.4.
+//
+// So cwnd follows the curve to W_max.
 func TestR9438_4_4_Concave(t *testing.T) {
 	const wMax = 500_000
 	c := newCubicRun(wMax, hundredMs)
@@ -202,8 +207,7 @@ func TestR9438_4_4_Concave(t *testing.T) {
 	}
 }
 
-// Beyond W_max the same rule makes the convex region: slow at first, then faster
-// and faster. RFC 9438 §4.5.
+// Beyond W_max the same rule makes growth faster and faster. RFC 9438 §4.5.
 func TestR9438_4_5_Convex(t *testing.T) {
 	const wMax = 500_000
 	c := newCubicRun(wMax, hundredMs)
@@ -247,7 +251,7 @@ func TestR9438_4_6a_Reduction(t *testing.T) {
 }
 
 // Marks may take cwnd down to one segment, and ssthresh to two. RFC 9438 §4.6.
-func TestR9438_4_6b_MarksToOneSegment(t *testing.T) {
+func TestR9438_4_6a_MarksToOneSegment(t *testing.T) {
 	s := cc.State{Cwnd: 10 * mss, SSThresh: 5 * mss}
 	for range 20 {
 		cc.Cubic{}.OnLossEvent(&s, &cc.Loss{Flight: s.Cwnd, MSS: mss, ECN: true})
@@ -274,8 +278,9 @@ func TestR9438_4_6c_NoGrowthWithoutUse(t *testing.T) {
 	}
 }
 
-// After a timeout cwnd is one segment and ssthresh 0.7 of FlightSize; the next
-// congestion avoidance begins flat at its own window. RFC 9438 §4.8.
+// After a timeout cwnd is one segment and ssthresh 0.7 of FlightSize. RFC 9438 §4.8.
+//
+// The next congestion avoidance begins flat at its own window.
 func TestR9438_4_8_Timeout(t *testing.T) {
 	c := newCubicRun(1_000_000, hundredMs)
 	c.rounds(10, 50)
@@ -305,8 +310,9 @@ func TestR9438_4_8_Timeout(t *testing.T) {
 	}
 }
 
-// What a spurious reduction took comes back, with the place on the curve; not if
-// cwnd has outgrown it. RFC 9438 §4.9.
+// What a spurious reduction took comes back, with the curve. RFC 9438 §4.9.
+//
+// Not if cwnd has outgrown it.
 func TestR9438_4_9_Undo(t *testing.T) {
 	for name, reduce := range map[string]func(*cubicRun){
 		"loss":         (*cubicRun).lose,
@@ -359,8 +365,9 @@ func TestR9438_4_9_Undo(t *testing.T) {
 	}
 }
 
-// Below ssthresh slow start is used, above it the curve, in one ACK if need be.
-// RFC 9438 §4.10.
+// Below ssthresh slow start is used, above it the curve. RFC 9438 §4.10.
+//
+// One ACK may reach into both.
 func TestR9438_4_10_SlowStart(t *testing.T) {
 	for _, c := range []struct {
 		cwnd, ssthresh, acked, want uint32
@@ -387,8 +394,9 @@ func TestR9438_4_10_SlowStart(t *testing.T) {
 	}
 }
 
-// A congestion mark makes ssthresh 0.85 of FlightSize in congestion avoidance,
-// and counts like a loss in slow start. RFC 8511 §3.1, §4.
+// A mark makes ssthresh 0.85 of FlightSize in congestion avoidance. RFC 8511 §3.1, §4.
+//
+// In slow start it counts like a loss.
 func TestR8511_3_1_MarkCostsLess(t *testing.T) {
 	for _, c := range []struct{ cwnd, ssthresh, flight, wantSS, wantCwnd uint32 }{
 		{100_000, 50_000, 100_000, 85_000, 85_000},

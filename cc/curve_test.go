@@ -12,8 +12,7 @@ func formula(t, k float64, wMax, mss uint32) float64 {
 	return 0.4*math.Pow(t-k, 3)*float64(mss) + float64(wMax)
 }
 
-// The window is C(t-K)³ + W_max with C = 0.4, and K = cbrt((W_max-cwnd_epoch)/C).
-// RFC 9438 §4.2, §5.1.
+// W_cubic is C(t-K)³ + W_max, C is 0.4, K cbrt((W_max-cwnd_epoch)/C). RFC 9438 §4.2.
 func TestR9438_4_2a_Curve(t *testing.T) {
 	for _, c := range []struct {
 		wMax, cwnd, mss uint32
@@ -104,8 +103,9 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// When the last reduction came at a larger window, another flow needs room: W_max
-// is (1+β)/2 of cwnd. RFC 9438 §4.7.
+// After a loss at a larger window W_max is (1+β)/2 of cwnd. RFC 9438 §4.7.
+//
+// Another flow needs room, it seems.
 func TestR9438_4_7_FastConvergence(t *testing.T) {
 	for _, c := range []struct {
 		wMax, cwnd uint32

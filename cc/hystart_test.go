@@ -50,8 +50,7 @@ func inCSS(t *testing.T) *hyRun {
 	return h
 }
 
-// In the initial slow start an ACK adds what it acknowledges, 8 segments at most
-// unless departures are paced. RFC 9406 §4.2.
+// An ACK adds what it acknowledges, unpaced 8 segments at most. RFC 9406 §4.2.
 func TestR9406_4_2a_Growth(t *testing.T) {
 	for _, c := range []struct {
 		acked, want uint32
@@ -67,8 +66,7 @@ func TestR9406_4_2a_Growth(t *testing.T) {
 	}
 }
 
-// A round in which the least RTT is more than an eighth above that of the last,
-// but 4 to 16 ms, slows growth to a quarter. RFC 9406 §4.2, §4.3.
+// A round whose least RTT is an eighth longer, 4 to 16 ms, begins CSS. RFC 9406 §4.2.
 func TestR9406_4_2b_DelayIncrease(t *testing.T) {
 	for _, c := range []struct{ last, threshold time.Duration }{
 		{time.Millisecond, 4 * time.Millisecond},
@@ -92,8 +90,7 @@ func TestR9406_4_2b_DelayIncrease(t *testing.T) {
 	}
 }
 
-// The least RTT of a round counts: one short one among many long ones says that
-// there is no queue. RFC 9406 §4.2.
+// The least RTT of a round counts, one short one among many long. RFC 9406 §4.2.
 func TestR9406_4_2c_MinimumOfRound(t *testing.T) {
 	h := newHyRun()
 	h.acks(20, usual, true)
@@ -118,8 +115,7 @@ func TestR9406_4_2d_EightSamples(t *testing.T) {
 	}
 }
 
-// Conservative slow start adds a quarter of what is acknowledged, to the byte.
-// RFC 9406 §4.2.
+// CSS adds a quarter of what is acknowledged, to the byte. RFC 9406 §4.2.
 func TestR9406_4_2e_CSSGrowth(t *testing.T) {
 	h := inCSS(t)
 	before := h.s.Cwnd
@@ -142,8 +138,7 @@ func (h *hyRun) inRound(n uint32) *cc.RateSample {
 	return r
 }
 
-// When the RTT falls below the one that started CSS, slow start goes on.
-// RFC 9406 §4.2.
+// When the RTT falls below the one that began CSS, slow start goes on. RFC 9406 §4.2.
 func TestR9406_4_2f_Resume(t *testing.T) {
 	h := inCSS(t)
 	for n := range 3 {
@@ -162,8 +157,9 @@ func TestR9406_4_2f_Resume(t *testing.T) {
 	}
 }
 
-// CSS ends slow start after 5 rounds, the one it began in included: ssthresh is
-// cwnd, and growth goes on flat from there. RFC 9406 §4.2, RFC 9438 §4.10.
+// CSS ends slow start after 5 rounds, the one it began in included. RFC 9406 §4.2.
+//
+// ssthresh is cwnd, and growth goes on flat from there: RFC 9438 §4.10.
 func TestR9406_4_2g_FiveRounds(t *testing.T) {
 	h := inCSS(t)
 	h.rtt = usual + 10*time.Millisecond
@@ -197,8 +193,7 @@ func TestR9406_4_2h_LossEndsIt(t *testing.T) {
 	}
 }
 
-// Only the initial slow start is watched: after a timeout RTTs decide nothing.
-// RFC 9406 §4.3.
+// Only the initial slow start is watched, none after a timeout. RFC 9406 §4.3.
 func TestR9406_4_3_InitialOnly(t *testing.T) {
 	h := newHyRun()
 	h.acks(20, usual, true)

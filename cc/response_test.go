@@ -67,9 +67,10 @@ func (p lossPath) response() float64 {
 	return max(math.Sqrt(1.5/loss), 1.054*math.Pow(p.rtt.Seconds()/loss, 0.75))
 }
 
-// The mean window is what the RFC's response function promises, whether losses
-// come evenly or at random and one ACK covers few packets or many, and no less
-// than NewReno's. RFC 9438 §5.1.
+// The mean window is what the response function promises. RFC 9438 §5.1.
+//
+// That is so whether losses come evenly or at random, and one ACK covers few
+// packets or many; and it is no less than NewReno's.
 func TestR9438_5_1_ResponseFunction(t *testing.T) {
 	paths := []struct {
 		rtt   time.Duration
