@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/handfast/handfast/engine"
+	"github.com/handfast/handfast/pkt"
 	"github.com/handfast/handfast/tcp"
 )
 
@@ -22,6 +23,11 @@ func (h *Host) Dial(network, address string) (net.Conn, error) {
 // with several addresses is tried in order, each with its share of the time
 // that the context allows. The result is a *Conn or a *PacketConn.
 func (h *Host) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return h.dial(ctx, network, address, &dialing{})
+}
+
+// dial is DialContext with settings.
+func (h *Host) dial(ctx context.Context, network, address string, d *dialing) (net.Conn, error) {
 	udp := strings.HasPrefix(network, "udp")
 	switch network {
 	case "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6":
@@ -44,9 +50,9 @@ func (h *Host) DialContext(ctx context.Context, network, address string) (net.Co
 		var c net.Conn
 		to := netip.AddrPortFrom(a, port)
 		if udp {
-			c, err = h.dialUDP(network, to)
+			c, err = h.dialUDP(network, d.local, to)
 		} else {
-			c, err = h.dialShare(ctx, network, to, len(addrs)-i)
+			c, err = h.dialShare(ctx, network, d, to, len(addrs)-i)
 		}
 		if err == nil {
 			return c, nil
@@ -60,27 +66,27 @@ func (h *Host) DialContext(ctx context.Context, network, address string) (net.Co
 
 // dialShare is dialTCP within one of n attempts' part of the context's time:
 // at least two seconds, if there are so many.
-func (h *Host) dialShare(ctx context.Context, network string, to netip.AddrPort, n int) (*Conn, error) {
+func (h *Host) dialShare(ctx context.Context, network string, d *dialing, to netip.AddrPort, n int) (*Conn, error) {
 	if end, ok := ctx.Deadline(); ok && n > 1 {
 		left := time.Until(end)
 		part, cancel := context.WithTimeout(ctx, max(left/time.Duration(n), min(left, 2*time.Second)))
 		defer cancel()
 		ctx = part
 	}
-	return h.dialTCP(ctx, network, netip.AddrPort{}, to)
+	return h.dialTCP(ctx, network, d, to)
 }
 
 // DialTCP connects from a local address, either part of which may be unset, to
 // a remote one.
 func (h *Host) DialTCP(ctx context.Context, local, remote netip.AddrPort) (*Conn, error) {
-	return h.dialTCP(ctx, "tcp", local, remote)
+	return h.dialTCP(ctx, "tcp", &dialing{local: local}, remote)
 }
 
-func (h *Host) dialTCP(ctx context.Context, network string, local, remote netip.AddrPort) (*Conn, error) {
+func (h *Host) dialTCP(ctx context.Context, network string, d *dialing, remote netip.AddrPort) (*Conn, error) {
 	fail := func(err error) (*Conn, error) {
 		op := &net.OpError{Op: "dial", Net: network, Addr: net.TCPAddrFromAddrPort(remote), Err: err}
-		if local.IsValid() {
-			op.Source = net.TCPAddrFromAddrPort(local)
+		if d.local.IsValid() {
+			op.Source = net.TCPAddrFromAddrPort(d.local)
 		}
 		return nil, op
 	}
@@ -88,21 +94,39 @@ func (h *Host) dialTCP(ctx context.Context, network string, local, remote netip.
 		return fail(contextError(err))
 	}
 	s := &h.shard
+	var first pkt.Ref
+	if len(d.first) > 0 {
+		first = s.copied(d.first[:min(len(d.first), pkt.Large)])
+	}
 	s.mu.Lock()
 	if s.closing {
 		s.mu.Unlock()
+		first.Release()
 		return fail(net.ErrClosed)
 	}
 	now := h.now()
-	ec, err := s.e.Dial(now, &engine.DialConfig{Local: local, Remote: remote})
+	ec, err := s.e.Dial(now, &engine.DialConfig{Local: d.local, Remote: remote, FastOpen: d.fastOpen, FastOpenWait: d.wait})
 	if err != nil {
 		s.mu.Unlock()
+		first.Release()
 		return fail(call("connect", engineErrno(err)))
 	}
 	c := ec.Owner.(*Conn)
+	if c.ec.FastOpenWaits() {
+		c.defaults()
+		s.unlock(now)
+		return c, nil
+	}
+	n := c.queueFirst(now, first)
 	s.unlock(now)
 	if err := c.established(ctx); err != nil {
 		return fail(err)
+	}
+	if n < len(d.first) {
+		if _, err := c.Write(d.first[n:]); err != nil {
+			c.Close()
+			return nil, err
+		}
 	}
 	return c, nil
 }

@@ -49,8 +49,8 @@ func (h *Host) ListenPacket(ctx context.Context, network, address string) (net.P
 	return p, nil
 }
 
-func (h *Host) dialUDP(network string, remote netip.AddrPort) (net.Conn, error) {
-	p, err := h.openUDP(network, &engine.UDPConfig{Remote: remote})
+func (h *Host) dialUDP(network string, local, remote netip.AddrPort) (net.Conn, error) {
+	p, err := h.openUDP(network, &engine.UDPConfig{Local: local, Remote: remote})
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: net.UDPAddrFromAddrPort(remote), Err: call("connect", engineErrno(err))}
 	}

@@ -112,6 +112,9 @@ func (e *Engine) settle(now mono.Time, c *Conn) {
 		if events&tcp.EventR1 != 0 {
 			e.reroute(c)
 		}
+		if events&tcp.EventFastOpen != 0 {
+			e.fastOpenNews(now, c)
+		}
 		e.ready.push(c)
 	}
 }
@@ -196,6 +199,13 @@ type DialConfig struct {
 	Remote netip.AddrPort
 	TOS    uint8 // Diffserv field; the ECN bits are ignored
 	TTL    uint8 // 0: the default
+	// FastOpen lets data that is queued before the next Output travel on the
+	// SYN, if the server has given us a cookie; if not, the SYN asks for one.
+	// The server may get that data twice: RFC 7413 §2.1 and §6.
+	FastOpen bool
+	// FastOpenWait holds the SYN back for data, or tcp.TCB.Hurry, when data may
+	// travel on it; tcp.TCB.FastOpenWaits says whether it is so.
+	FastOpenWait bool
 }
 
 // Dial begins an active open. The connection is in SYN-SENT; Ready reports it
@@ -232,6 +242,7 @@ func (e *Engine) Dial(now mono.Time, d *DialConfig) (*Conn, error) {
 		e.dropTimeWait(i)
 		e.stats.Count[TimeWaitReused]++
 	}
+	p.FastOpen = e.fastOpenRequest(now, d, &f)
 	c.Open(now, e.tcp, &p)
 	e.conns.insert(c)
 	c.status |= inTable

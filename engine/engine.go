@@ -105,6 +105,7 @@ type Engine struct {
 
 	icmpErrors *icmp.Limiter
 	cookieKey  sipKey
+	fast       fastOpen
 	pathGen    uint16 // moves on whenever a path turns out narrower
 
 	seg, reply tcp.Segment // scratch
@@ -142,6 +143,7 @@ func New(cfg Config) *Engine {
 	e.listeners = map[portKey]*Listener{}
 	e.udp = map[portKey]*UDP{}
 	e.resets = newTokenBucket(uint32(e.limits.ResetsPerSecond), resetBurst)
+	e.fast = newFastOpen(secret)
 	e.initIP(secret)
 	lo := e.AddInterface(Interface{Name: "lo", MTU: 65535, MaxGSO: 65535, TxChecksum: true})
 	lo.loopback = true

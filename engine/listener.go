@@ -30,6 +30,10 @@ type Listener struct {
 	closed  bool
 	inReady bool
 
+	fastOpen int         // how many connections may be pending, RFC 7413
+	pending  int         // how many are
+	resets   []mono.Time // when others were reset, oldest first
+
 	// Owner is for whoever made the Listener.
 	Owner any
 }
@@ -42,6 +46,7 @@ type halfOpen struct {
 	hash  uint32
 	slot  uint32
 	iface uint16
+	fresh bool // the SYN-ACK brings a Fast Open cookie
 	l     *Listener
 }
 
@@ -61,6 +66,8 @@ type ListenConfig struct {
 	// The RFC profile needs no ReuseAddr; on Linux programs ask for it as well,
 	// by SO_REUSEADDR.
 	ReuseAddr bool
+	// FastOpen is as for Listener.SetFastOpen.
+	FastOpen int
 }
 
 // Listen begins a passive open. RFC 9293 §3.10.1.
@@ -95,6 +102,10 @@ func (e *Engine) Listen(now mono.Time, lc *ListenConfig) (*Listener, error) {
 		backlog = e.limits.AcceptBacklog
 	}
 	l := &Listener{e: e, key: portKey{addr, b.port}, bind: b, backlog: e.limits.backlog(backlog)}
+	l.SetFastOpen(lc.FastOpen)
+	if lc.FastOpen <= 0 && e.tcp.FastOpen&tcp.FastOpenAllListeners != 0 {
+		l.SetFastOpen(l.backlog)
+	}
 	tcp.CheckEdge(tcp.Closed, tcp.Listen, tcp.OnPassiveOpen)
 	e.listeners[l.key] = l
 	return l, nil
@@ -227,8 +238,12 @@ func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, i
 		return false
 	}
 	i := uint32(0)
+	fast := e.judgeFastOpen(now, l, f)
 	if l.half >= e.limits.HalfOpenPerListener {
 		e.stats.Count[ListenHalfOpenOverflow]++
+	} else if e.countFastOpen(fast); fast == fastOpenTake || fast == fastOpenRenew {
+		e.acceptFastOpen(now, l, f, hash, iface, fast, old)
+		return true
 	} else if i = e.half.alloc(); i == 0 {
 		e.stats.Count[HalfOpenOverflow]++
 	}
@@ -246,6 +261,7 @@ func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, i
 	}
 	h.rec = tcp.NewHalfOpen(now, e.tcp, &e.seg, &p)
 	h.flow, h.hash, h.slot, h.iface, h.l = *f, hash, i, uint16(iface.ID), l
+	h.fresh = fast == fastOpenGive
 	e.halfTable.insert(&e.half, i)
 	e.halfTimer.push(h.rec.Deadline, uint64(h.rec.ID), h)
 	l.half++
@@ -258,6 +274,11 @@ func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, i
 func (e *Engine) sendSYNACK(now mono.Time, h *halfOpen, why trace.Why) {
 	e.stats.Count[SYNACKsSent]++
 	h.rec.SYNACK(now, e.tcp, &e.reply)
+	if h.fresh {
+		c := e.freshCookie(now, &h.flow)
+		e.reply.Opts.Has |= wire.HasFastOpen
+		e.reply.Opts.FastOpen, e.reply.Opts.NFastOpen = c.B, c.N
+	}
 	e.traceRecord(now, trace.SegmentOut, why, h.rec.ID, tcp.SynReceived, &e.reply, 0)
 	e.sendSegment(&h.flow, &e.reply, e.ifaces[h.iface])
 }
@@ -335,6 +356,11 @@ func (e *Engine) open(now mono.Time, l *Listener, rec *tcp.HalfOpen, f *Flow, ha
 	if c.State() == tcp.Closed {
 		return
 	}
+	e.admit(c, l)
+}
+
+// admit lets a connection wait to be accepted.
+func (e *Engine) admit(c *Conn, l *Listener) {
 	e.conns.insert(c)
 	if e.perPeer != nil {
 		e.perPeer[c.flow.Remote]++

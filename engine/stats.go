@@ -32,6 +32,14 @@ const (
 	SYNCookiesSent
 	SYNCookiesAccepted
 	SYNCookiesRefused
+	FastOpenCookieRequests
+	FastOpenPassive
+	FastOpenRefusals
+	FastOpenRenewals
+	FastOpenOverflow
+	FastOpenActive
+	FastOpenActiveRefused
+	FastOpenBlackHoles
 	ConnectionsOverflow
 	PeerOverflow
 	OrphansOverflow
@@ -84,6 +92,14 @@ var counterTable = [NumCounters]struct{ name, help string }{
 	SYNCookiesSent:         {"syn_cookies_sent", "SYN-ACKs sent without a record (RFC 4987 §3.6)"},
 	SYNCookiesAccepted:     {"syn_cookies_accepted", "connections established from a cookie"},
 	SYNCookiesRefused:      {"syn_cookies_refused", "ACKs that acknowledge no cookie of ours while cookies are out"},
+	FastOpenCookieRequests: {"fast_open_cookie_requests", "SYNs that asked a listener for a Fast Open cookie (RFC 7413)"},
+	FastOpenPassive:        {"fast_open_passive", "connections opened by a SYN whose data was taken"},
+	FastOpenRefusals:       {"fast_open_refusals", "SYNs whose Fast Open cookie was not good; their data was not taken"},
+	FastOpenRenewals:       {"fast_open_renewals", "SYNs whose cookie was of the backup key, and was replaced"},
+	FastOpenOverflow:       {"fast_open_overflow", "plain handshakes instead of Fast Open because too many were pending"},
+	FastOpenActive:         {"fast_open_active", "connections of ours whose SYN had its data acknowledged"},
+	FastOpenActiveRefused:  {"fast_open_active_refused", "connections of ours whose data on the SYN had to be sent again"},
+	FastOpenBlackHoles:     {"fast_open_black_holes", "paths that swallowed all of a connection with Fast Open"},
 	ConnectionsOverflow:    {"connections_overflow", "refused: all connections are used up"},
 	PeerOverflow:           {"peer_overflow", "refused: the peer has all the connections one may have"},
 	OrphansOverflow:        {"orphans_overflow", "reset: too many closed connections still had something to send"},

@@ -13,6 +13,9 @@ func (c *TCB) arriveSync(now mono.Time, seg *Segment) (reset bool) {
 		c.arriveTimeWait(now, seg)
 		return false
 	}
+	if c.repeatedSYN(seg) {
+		return false
+	}
 	if c.simultaneousSYNACK(seg) {
 		seg.SEQ++
 		seg.Flags &^= wire.FlagSYN
@@ -225,7 +228,7 @@ func (c *TCB) checkReset(now mono.Time, seg *Segment) {
 		return
 	}
 	why := ReasonReset
-	if c.state == SynReceived {
+	if c.state == SynReceived && !c.answersEarly() {
 		why = ReasonRefused
 	}
 	c.end(now, OnRST, why)

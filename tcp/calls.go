@@ -19,6 +19,7 @@ func (c *TCB) Open(now mono.Time, cfg *Config, p *Params) {
 		c.tsOffset = p.TSOffset
 	}
 	c.rcv.scale = cfg.windowScale()
+	c.openFast(p.FastOpen)
 	c.setState(now, SynSent, OnActiveOpen)
 }
 
@@ -147,7 +148,7 @@ func (c *TCB) Readable() bool {
 
 // Writable reports whether a SEND would return at once: room, or an error.
 func (c *TCB) Writable() bool {
-	if c.state == SynSent || c.state == SynReceived {
+	if (c.state == SynSent || c.state == SynReceived) && !c.FastOpenWaits() && !c.answersEarly() {
 		return false
 	}
 	return c.Room() > 0 || !c.canQueue()
@@ -175,6 +176,7 @@ func (c *TCB) Trim() {
 	c.rcv.queue.trim()
 	if c.snd.UNA == c.snd.MAX {
 		c.out = nil
+		c.trimFastOpen()
 	}
 }
 
@@ -226,10 +228,14 @@ func (c *TCB) sendFIN(now mono.Time) {
 	}
 	switch c.state {
 	case SynSent:
-		c.end(now, OnClose, ReasonClosed)
+		if !c.queueFIN() {
+			c.end(now, OnClose, ReasonClosed)
+		}
 	case SynReceived:
 		c.flags |= fFINQueued
-		if c.snd.queue.len() == 0 {
+		if c.answersEarly() {
+			c.setState(now, FinWait1, OnClose)
+		} else if c.snd.queue.len() == 0 {
 			c.openCongestion(now) // the FIN does not wait for the ACK of our SYN
 			c.setState(now, FinWait1, OnClose)
 		} // else it is queued until ESTABLISHED
@@ -254,13 +260,13 @@ func (c *TCB) Close(now mono.Time) {
 		return
 	}
 	c.flags |= fDetached
-	if c.rcv.queue.n > 0 && c.state.synchronized() && c.state != TimeWait {
+	if c.rcv.queue.n > 0 && (c.state.synchronized() || c.answersEarly()) && c.state != TimeWait {
 		c.Abort(now)
 		return
 	}
 	c.flags |= fRcvClosed
 	c.rcv.queue.release()
-	if c.state == SynSent {
+	if c.state == SynSent && !c.queueFIN() {
 		c.end(now, OnClose, ReasonClosed)
 		return
 	}

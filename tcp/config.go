@@ -41,6 +41,8 @@ type Config struct {
 	KeepInterval  time.Duration
 	KeepCount     uint8
 	InitialWindow uint32        // segments, RFC 6928; 0: RFC 5681 §3.1
+	FastOpen      FastOpenMode  // what of TCP Fast Open connections and listeners may ask for, RFC 7413
+	FastOpenPause time.Duration // how long no data travels on SYNs after a path swallowed all of a connection that did so; doubles; 0: none
 	Challenge     time.Duration // least time between two answers to unacceptable segments, RFC 5961 §7
 
 	Trace trace.Sink // nil: nobody listens
@@ -82,6 +84,7 @@ func DefaultConfig(p Profile) *Config {
 		R1: 3, Retries: 15, SYNRetries: 6, SYNACKRetries: 5,
 		KeepIdle: 2 * time.Hour, KeepInterval: 75 * time.Second, KeepCount: 9,
 		InitialWindow: 10, Challenge: 500 * time.Millisecond,
+		FastOpen: FastOpenClient | FastOpenServer, FastOpenPause: time.Hour,
 	}
 	if p == ProfileRFC {
 		c.MinRTO, c.MaxRTO = time.Second, 60*time.Second

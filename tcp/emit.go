@@ -21,10 +21,10 @@ func (c *TCB) Emit(now mono.Time, seg *Segment, room uint32) bool {
 		return false
 	}
 	if c.has(fSYNUnacked) {
-		if c.snd.NXT == c.snd.ISS {
-			return c.emitSYN(now, seg)
+		if c.snd.NXT == c.snd.ISS || c.pend&pendSYN != 0 {
+			return !c.holdsSYN() && c.emitSYN(now, seg)
 		}
-		if c.state == SynSent || c.state == SynReceived {
+		if (c.state == SynSent || c.state == SynReceived) && !c.answersEarly() {
 			if c.state == SynReceived && c.emitACK(now, seg) { // to what was unacceptable
 				return true
 			}
@@ -105,7 +105,7 @@ func (c *TCB) emitRST(now mono.Time, seg *Segment) bool {
 func (c *TCB) emitSYN(now mono.Time, seg *Segment) bool {
 	seg.SEQ = c.snd.ISS
 	seg.Flags = wire.FlagSYN
-	seg.WND = synWindow(c.rcv.size)
+	seg.WND = c.synWND()
 	if c.state != SynSent {
 		seg.Flags |= wire.FlagACK
 		seg.ACK = c.rcv.NXT
@@ -115,7 +115,8 @@ func (c *TCB) emitSYN(now mono.Time, seg *Segment) bool {
 		}
 	}
 	c.synOptions(now, &seg.Opts)
-	c.snd.NXT = c.snd.ISS + 1
+	c.snd.NXT = maxSeq(c.snd.NXT, c.snd.ISS+1)
+	c.synFastOpen(seg)
 	if c.snd.MAX == c.snd.ISS {
 		c.snd.MAX = c.snd.NXT
 		c.rttStart = now
@@ -123,7 +124,7 @@ func (c *TCB) emitSYN(now mono.Time, seg *Segment) bool {
 	} else {
 		c.retransmits++
 	}
-	c.pend &^= pendACK
+	c.pend &^= pendACK | pendSYN
 	if c.deadlines[dRetransmit] == 0 {
 		c.armRetransmit(now)
 	}
@@ -219,7 +220,7 @@ func (c *TCB) silly(n, avail, usable, mss int, fin, override bool) (int, bool) {
 		return n, true
 	}
 	again := c.snd.MAX.Sub(c.snd.NXT) // bytes that were sent before are no small packet of ours
-	idle := c.snd.NXT == c.snd.UNA && n < mss
+	idle := (c.snd.NXT == c.snd.UNA || c.onlySYNACK()) && n < mss
 	switch {
 	case again > 0 && n <= again:
 	case n == avail && (!c.has(fNagle) || idle || fin): // (2) all that there is

@@ -44,6 +44,7 @@ type Info struct {
 	Timestamps     bool
 	SACK           bool
 	NoDelay        bool
+	FastOpen       FastOpenResult // RFC 7413
 	Congestion     string
 }
 
@@ -55,7 +56,7 @@ func (c *TCB) Info(i *Info) {
 		Unread: c.rcv.queue.n, BytesIn: c.bytesIn, BytesOut: c.bytesOut, SegsIn: c.segsIn, SegsOut: c.segsOut,
 		Retransmits: c.retransmits, Backoff: c.backoff, Probes: c.keepSent, DupACKs: c.dupACKs,
 		Recovery: c.has(fRecovery), Persist: c.has(fPersist), Timestamps: c.has(fTimestamps), SACK: c.has(fSACK),
-		NoDelay: !c.has(fNagle)}
+		NoDelay: !c.has(fNagle), FastOpen: c.fastOpened}
 	if c.cfg == nil {
 		return
 	}

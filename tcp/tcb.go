@@ -124,6 +124,7 @@ type TCB struct {
 	rcv rcvSpace
 	cc  cc.State
 	out *outstanding // nil while nothing was sent lately
+	fo  *fastOpen    // nil without TCP Fast Open
 
 	deadlines [numDeadlines]mono.Time
 	SRTT      time.Duration // RFC 6298; 0 before the first sample
@@ -161,6 +162,8 @@ type TCB struct {
 	keepSent  uint8
 	quick     uint8
 
+	fastOpened FastOpenResult
+
 	retransmits uint32
 	segsIn      uint32
 	segsOut     uint32
@@ -175,6 +178,7 @@ type Params struct {
 	MSS      uint16 // announced and the most we send: the path's MTU less IP and TCP header, RFC 6691
 	TSOffset uint32 // of the timestamp clock, RFC 7323 §7.1
 	V6       bool
+	FastOpen *FastOpenRequest // Open: TCP Fast Open is wanted; nil: it is not
 }
 
 // Events are things that happened since TakeEvents was last called.
@@ -188,6 +192,7 @@ const (
 	EventReadable                     // in-order data, EOF or an error arrived
 	EventWritable                     // room to queue appeared, or an error
 	EventState                        // the state changed
+	EventFastOpen                     // FastOpenNews has something new
 )
 
 // Reason says why a connection ended, or what troubles it.
@@ -303,6 +308,9 @@ func (c *TCB) end(now mono.Time, on Trigger, err Reason) {
 	c.dropOutOfOrder()
 	c.dupOwed = 0
 	c.progress = 0
+	if c.fo != nil {
+		c.events |= EventFastOpen
+	}
 	c.events |= EventReadable | EventWritable
 }
 

@@ -118,14 +118,17 @@ func (c *TCB) limit() time.Duration {
 // onRTO is the retransmission timeout: RFC 6298 §5.4 to §5.7, RFC 5681 §3.1,
 // RFC 9293 §3.8.3.
 func (c *TCB) onRTO(now mono.Time) {
-	if c.snd.MAX == c.snd.UNA {
-		return // nothing is outstanding: a late call
+	if c.snd.MAX == c.snd.UNA || c.fastOpenRTO(now) {
+		return // nothing is outstanding: a late call; or only the SYN-ACK counts
 	}
 	c.traceTimer(now, trace.WhyRetransmitTimeout)
 	if c.gaveUp(now) {
 		return
 	}
 	c.expiries++
+	if c.fo != nil {
+		c.fastOpenTimeout()
+	}
 	if c.expiries == c.cfg.R1 { // RFC 9293 §3.8.3 (a): IP and the application are told
 		c.events |= EventR1 | EventSoftError
 		c.soft = ReasonRetransmitting
@@ -182,7 +185,7 @@ func (c *TCB) repairTimeout(now mono.Time) {
 func (c *TCB) gaveUp(now mono.Time) bool {
 	limit := c.cfg.Retries
 	if c.has(fSYNUnacked) {
-		limit = c.cfg.SYNRetries
+		limit = c.synRetries()
 	}
 	since := c.progress
 	if c.snd.WND == 0 && c.userTimeout == 0 && c.state.synchronized() {

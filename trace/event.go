@@ -66,6 +66,8 @@ const (
 	WhyTailLossProbe
 	WhyReordering
 	WhySpurious
+	WhyFastOpen
+	WhySYNCookie
 	WhyEnd // not a reason: how many there are
 )
 

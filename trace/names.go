@@ -71,6 +71,8 @@ var whys = [WhyEnd]string{
 	WhyTailLossProbe:     "tail loss probe",
 	WhyReordering:        "reordering timer",
 	WhySpurious:          "spurious",
+	WhyFastOpen:          "fast open",
+	WhySYNCookie:         "syn cookie",
 }
 
 // String returns the reason in lower-case words, "none" for the zero Why, "?"

@@ -120,6 +120,11 @@ func (p *Conn) dispatchListen(seg *tcp.Segment) {
 		p.incarnate(p.s.params.ISS, seg.SEQ)
 		p.half = tcp.NewHalfOpen(p.now, p.cfg, seg, &p.s.params)
 		p.change(tcp.Listen, tcp.SynReceived, tcp.OnSYN)
+		if p.s.taken != nil {
+			p.phase = phaseTCB
+			p.tcb.AcceptFastOpen(p.now, p.cfg, &p.half, seg, *p.s.taken)
+			return
+		}
 		p.phase = phaseHalfOpen
 		p.synack()
 	}

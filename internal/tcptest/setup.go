@@ -31,6 +31,7 @@ type setup struct {
 	probes     bool
 	pacing     bool
 	room       uint32
+	taken      *tcp.FastOpenCookie // a listener takes data on SYNs with a cookie; not empty: and gives this one
 }
 
 // Both default ISNs are close to the end of the sequence space, so that every
@@ -151,6 +152,17 @@ func RTT(d time.Duration) Option { return func(s *setup) { s.rtt = d } }
 
 // Room sets the most payload that one Emit may return; 0 means one segment.
 func Room(n uint32) Option { return func(s *setup) { s.room = n } }
+
+// FastOpen lets OPEN use TCP Fast Open, RFC 7413.
+func FastOpen(r tcp.FastOpenRequest) Option {
+	return func(s *setup) { s.params.FastOpen = &r }
+}
+
+// TakesFastOpen lets a listener take the data of SYNs that show any cookie, or
+// have no option at all; fresh, if it is not empty, goes on the SYN-ACK.
+func TakesFastOpen(fresh tcp.FastOpenCookie) Option {
+	return func(s *setup) { s.taken = &fresh }
+}
 
 // V6 makes the path an IPv6 one.
 func V6(s *setup) { s.params.V6 = true }
