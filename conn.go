@@ -121,8 +121,7 @@ func (c *Conn) take(most int, refs *[takeRefs]pkt.Ref, wait bool) (n int, err er
 			return 0, io.EOF
 		case c.ec.State() == tcp.Closed:
 			return 0, c.endError()
-		case c.ec.FastOpenWaits():
-			c.hurry()
+		case c.hurry():
 			continue
 		case !wait:
 			return 0, syscall.EAGAIN

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/pkt"
@@ -28,9 +29,9 @@ type Dialer struct {
 	//
 	// A connection that is returned at once may turn out not to exist: then the
 	// first Read, or a Write, says so with the error that DialContext would have
-	// returned, and other addresses of the name are not tried. Who Reads before
-	// writing sends the SYN without data. CloseWrite and Close deliver what was
-	// written before.
+	// returned, and other addresses of the name are not tried. When somebody
+	// reads and nobody writes for 10 ms, the SYN goes without data. CloseWrite
+	// and Close deliver what was written before.
 	FastOpen bool
 }
 
@@ -81,12 +82,23 @@ func (c *Conn) queueFirst(now mono.Time, first pkt.Ref) int {
 	return n
 }
 
-// hurry lets a SYN go that waits for data. The lock is held.
-func (c *Conn) hurry() {
-	c.ec.Hurry()
-	c.ec.Touch()
-	c.s.unlock(c.s.h.now())
+// fastOpenPatience is how long a SYN goes on waiting for data when somebody
+// reads: net/http has a goroutine that does before another one writes.
+const fastOpenPatience = 10 * time.Millisecond
+
+// hurry lets a SYN go that waits for data, in a while. The lock is held, but
+// released in between if hurry reports true.
+func (c *Conn) hurry() bool {
+	if !c.ec.FastOpenWaits() {
+		return false
+	}
+	now := c.s.h.now()
+	if !c.ec.Hurry(now, fastOpenPatience) {
+		return false
+	}
+	c.s.unlock(now)
 	c.s.mu.Lock()
+	return true
 }
 
 // SetFastOpen lets clients open connections with data on their SYN, TCP Fast

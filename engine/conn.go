@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/pkt"
@@ -340,6 +341,15 @@ func (c *Conn) letGo() {
 
 // Queue is tcp.TCB.Queue.
 func (c *Conn) Queue(now mono.Time, r pkt.Ref) { c.TCB.Queue(now, r); c.e.touch(c) }
+
+// Hurry is tcp.TCB.Hurry.
+func (c *Conn) Hurry(now mono.Time, patience time.Duration) bool {
+	if !c.TCB.Hurry(now, patience) {
+		return false
+	}
+	c.e.touch(c)
+	return true
+}
 
 // Consumed is tcp.TCB.Consumed. It reports whether a window update is due.
 func (c *Conn) Consumed() bool {

@@ -87,12 +87,32 @@ func counterStories() map[Counter]counterStory {
 				h.Inject(other.raw())
 			}
 		}},
-		HalfOpenTimeout:     {tell: func(t *testing.T, h *Harness) { h.Inject(syn(at(them4, 1), 1)); h.Advance(2 * time.Minute) }},
-		HalfOpenReset:       {tell: inject(syn(at(them4, 1), 1), (&wireSegment{Src: at(them4, 1), Dst: at(us4, 80), SEQ: 2, Flags: wire.FlagRST}).raw())},
-		SYNACKsSent:         {tell: inject(syn(at(them4, 1), 1))},
-		SYNCookiesSent:      {limits: Limits{HalfOpenPerListener: 1}, tell: inject(syn(at(them4, 1), 1), syn(at(them4, 2), 1))},
-		SYNCookiesAccepted:  {limits: Limits{HalfOpenPerListener: 1}, tell: cookie(0)},
-		SYNCookiesRefused:   {limits: Limits{HalfOpenPerListener: 1}, tell: cookie(1)},
+		HalfOpenTimeout:        {tell: func(t *testing.T, h *Harness) { h.Inject(syn(at(them4, 1), 1)); h.Advance(2 * time.Minute) }},
+		HalfOpenReset:          {tell: inject(syn(at(them4, 1), 1), (&wireSegment{Src: at(them4, 1), Dst: at(us4, 80), SEQ: 2, Flags: wire.FlagRST}).raw())},
+		SYNACKsSent:            {tell: inject(syn(at(them4, 1), 1))},
+		SYNCookiesSent:         {limits: Limits{HalfOpenPerListener: 1}, tell: inject(syn(at(them4, 1), 1), syn(at(them4, 2), 1))},
+		SYNCookiesAccepted:     {limits: Limits{HalfOpenPerListener: 1}, tell: cookie(0)},
+		SYNCookiesRefused:      {limits: Limits{HalfOpenPerListener: 1}, tell: cookie(1)},
+		FastOpenCookieRequests: {tell: fastOpens(nil)},
+		FastOpenPassive:        {tell: fastOpens(goodCookie)},
+		FastOpenRefusals:       {tell: fastOpens(func(*Harness) []byte { return []byte("nonsense") })},
+		FastOpenRenewals: {tell: fastOpens(func(h *Harness) []byte {
+			b := goodCookie(h)
+			h.Advance(fastOpenKeyLife)
+			return b
+		})},
+		FastOpenOverflow: {tell: func(t *testing.T, h *Harness) {
+			for range 2 {
+				fastOpens(goodCookie)(t, h)
+			}
+		}},
+		FastOpenActive:        {tell: fastDials(5)},
+		FastOpenActiveRefused: {tell: fastDials(0)},
+		FastOpenBlackHoles: {tell: func(t *testing.T, h *Harness) {
+			fastDials(5)(t, h)
+			dialFast(t, h, at(them4, 80), "hello")
+			h.Advance(8 * time.Second)
+		}},
 		ConnectionsOverflow: {limits: Limits{Connections: 1}, tell: open(2)},
 		PeerOverflow:        {limits: Limits{Connections: 10, ConnectionsPerPeer: 1}, tell: open(2)},
 		OrphansOverflow:     {limits: Limits{Orphans: 1}, tell: orphans},
@@ -130,6 +150,40 @@ func counterStories() map[Counter]counterStory {
 		ICMPUnknown:       {tell: quote(wire.ICMPv4Redirect, 0)},
 		ICMPErrorsSent:    {tell: inject(udpPacket(at(them4, 1), at(us4, 9), nil))},
 		ICMPErrorsLimited: {tell: func(t *testing.T, h *Harness) { repeat(h, 2, udpPacket(at(them4, 1), at(us4, 9), nil)) }},
+	}
+}
+
+// goodCookie is what a listener of h wants to see from them4.
+func goodCookie(h *Harness) []byte {
+	f := Flow{Local: toAddr(us4), Remote: toAddr(them4)}
+	c := h.E.freshCookie(h.Now(), &f)
+	return c.B[:c.N]
+}
+
+// fastOpens sends a SYN with data and a cookie to a listener that lets one
+// connection be pending.
+func fastOpens(cookie func(*Harness) []byte) func(*testing.T, *Harness) {
+	return func(t *testing.T, h *Harness) {
+		h.E.EachListener(func(l *Listener) { l.SetFastOpen(1) })
+		var b []byte
+		if cookie != nil {
+			b = cookie(h)
+		}
+		s := fastSYN(at(them4, uint16(1000+len(h.E.fast.pending))), b, "hello")
+		h.Inject(s.raw())
+	}
+}
+
+// fastDials opens a connection to a server whose cookie is known, which
+// acknowledges n octets of the SYN's data.
+func fastDials(n uint32) func(*testing.T, *Harness) {
+	return func(t *testing.T, h *Harness) {
+		for range 2 {
+			c, s := dialFast(t, h, at(them4, 80), "hello")
+			a := answer(&s, s.SEQ+1+min(n, uint32(len(s.Data))), []byte("abcd"))
+			h.Inject(a.raw())
+			h.Abort(c)
+		}
 	}
 }
 

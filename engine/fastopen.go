@@ -192,7 +192,7 @@ func (e *Engine) acceptFastOpen(now mono.Time, l *Listener, f *Flow, hash uint32
 
 // fastOpenNews takes in what a connection has learnt.
 func (e *Engine) fastOpenNews(now mono.Time, c *Conn) {
-	n := c.FastOpenNews()
+	n := c.TakeFastOpenNews()
 	if l := e.fast.pending[c]; l != nil {
 		delete(e.fast.pending, c)
 		l.pending--

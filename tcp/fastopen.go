@@ -1,6 +1,8 @@
 package tcp
 
 import (
+	"time"
+
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/trace"
 	"github.com/handfast/handfast/wire"
@@ -39,7 +41,7 @@ type FastOpenRequest struct {
 	// MSS is what the server announced when it gave the cookie; 0 when that is
 	// not known. It bounds the data on the SYN, RFC 7413 §4.1.3.
 	MSS uint16
-	// Wait holds the SYN back until there is data for it, or Hurry is called.
+	// Wait holds the SYN back until there is data for it; TCB.Hurry limits that.
 	Wait bool
 }
 
@@ -71,7 +73,7 @@ type FastOpenNews struct {
 	Offered   bool           // our SYN carried the option, or data
 	SYNLost   bool           // a plain SYN had to follow: RFC 7413 §4.1.3.1
 	BlackHole bool           // nothing has come through since: the third timeout in a row
-	Answered  bool           // the handshake is over
+	Answered  bool           // the handshake is over; before that the rest may still change
 }
 
 // fastOpen is what a connection keeps of TCP Fast Open.
@@ -84,7 +86,8 @@ type fastOpen struct {
 	noOption  bool
 	fresh     bool // cookie is the server's answer
 	wait      bool
-	blackHole bool
+	blackHole bool // found, and not told yet
+	told      bool // how the handshake went
 }
 
 // blackHoleTimeouts is how many timeouts in a row make a path suspicious, as in
@@ -145,18 +148,29 @@ func (c *TCB) onlySYNACK() bool { return c.answersEarly() && c.snd.NXT == c.snd.
 // FastOpenWaits reports whether an active open holds its SYN back for data.
 func (c *TCB) FastOpenWaits() bool { return c.state == SynSent && c.fo != nil && c.fo.wait }
 
-// Hurry lets a SYN go that waits for data.
-func (c *TCB) Hurry() {
-	if c.fo != nil {
+// Hurry lets a SYN that waits for data go without, unless there is some within
+// patience. Only the first call counts: it reports whether it was that.
+func (c *TCB) Hurry(now mono.Time, patience time.Duration) bool {
+	if !c.FastOpenWaits() || c.deadlines[dRetransmit] != 0 {
+		return false
+	}
+	c.deadlines[dRetransmit] = now.Add(patience)
+	return true
+}
+
+// releaseSYN ends the waiting for data.
+func (c *TCB) releaseSYN() {
+	if c.FastOpenWaits() {
 		c.fo.wait = false
+		c.deadlines[dRetransmit] = 0 // Hurry's
 	}
 }
 
 // holdsSYN decides about the SYN that is due: it stays while there is no data
 // for it.
 func (c *TCB) holdsSYN() bool {
-	if c.FastOpenWaits() && c.snd.queue.len() > 0 {
-		c.fo.wait = false
+	if c.snd.queue.len() > 0 {
+		c.releaseSYN()
 	}
 	return c.FastOpenWaits()
 }
@@ -245,10 +259,15 @@ func (c *TCB) repeatedSYN(seg *Segment) bool {
 	return true
 }
 
-// fastOpenRTO is the retransmission timeout while we answer early: the SYN-ACK
+// fastOpenRTO ends the patience of Hurry, and is the retransmission timeout while
+// we answer early: the SYN-ACK
 // alone goes again, whatever followed it. Until that is acknowledged the peer
 // may be somebody who never sent a SYN, RFC 7413 §5.2.
 func (c *TCB) fastOpenRTO(now mono.Time) bool {
+	if c.FastOpenWaits() {
+		c.releaseSYN()
+		return true
+	}
 	if !c.answersEarly() {
 		return false
 	}
@@ -298,24 +317,26 @@ func (c *TCB) queueFIN() bool {
 	if c.fo == nil || c.state != SynSent || c.snd.queue.len() == 0 && c.has(fDetached) {
 		return false
 	}
-	c.fo.wait = false
+	c.releaseSYN()
 	c.flags |= fFINQueued
 	return true
 }
 
-// FastOpenNews returns what is new of TCP Fast Open after EventFastOpen.
-func (c *TCB) FastOpenNews() (n FastOpenNews) {
+// TakeFastOpenNews returns what is new of TCP Fast Open after EventFastOpen, each
+// thing once.
+func (c *TCB) TakeFastOpenNews() (n FastOpenNews) {
 	f := c.fo
 	n.Result = c.fastOpened
 	if f == nil {
 		return n
 	}
 	n.SYNLost, n.BlackHole = c.has(fSYNLost), f.blackHole
-	n.Answered = !c.has(fSYNUnacked)
+	n.Answered = !c.has(fSYNUnacked) && !f.told
 	n.Offered, n.MSS = f.option || f.data > 0, f.peerMSS
 	if f.fresh {
 		n.Cookie = f.cookie
 	}
+	f.blackHole, f.told = false, f.told || n.Answered
 	return n
 }
 

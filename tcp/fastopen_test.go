@@ -124,7 +124,7 @@ func TestFastOpenRequestsCookie(t *testing.T) {
 	p.Recv("< S. 0:0(0) ack 1 win 65535 <mss 800,FO 0102030405060708,nop,nop>")
 	p.Want("> P. 1:11(10) ack 1")
 	wantFastOpen(t, p, tcp.FastOpenNoData)
-	n := p.TCB().FastOpenNews()
+	n := p.TCB().TakeFastOpenNews()
 	if n.Cookie != cookie8 || n.MSS != 800 || !n.Answered || !n.Offered || n.SYNLost {
 		t.Errorf("learnt %+v", n)
 	}
@@ -140,7 +140,7 @@ func TestFastOpenUnsolicited(t *testing.T) {
 	p.Recv("< S. 0:0(0) ack 11 win 65535 <FO 0102030405060708,nop,nop>")
 	p.Want("> . 11:11(0) ack 1")
 	wantFastOpen(t, p, tcp.FastOpenAccepted)
-	if n := p.TCB().FastOpenNews(); n.Cookie.N != 0 {
+	if n := p.TCB().TakeFastOpenNews(); n.Cookie.N != 0 {
 		t.Errorf("learnt %+v", n)
 	}
 }
@@ -153,7 +153,7 @@ func TestR7413_4_4_PlainRetransmission(t *testing.T) {
 	p.WantAt("3s", "> S 0:0(0) <mss 1000,nop,nop,sackOK>")
 	p.Recv("< S. 0:0(0) ack 1 win 65535 <mss 1000,nop,nop,sackOK>")
 	p.Want("> P. 1:501(500) ack 1")
-	n := p.TCB().FastOpenNews()
+	n := p.TCB().TakeFastOpenNews()
 	if !n.SYNLost || n.Result != tcp.FastOpenRefused {
 		t.Errorf("learnt %+v", n)
 	}
@@ -234,7 +234,16 @@ func TestFastOpenHurry(t *testing.T) {
 	if !p.TCB().FastOpenWaits() || !p.TCB().Writable() {
 		t.Error("does not wait, or cannot be written to")
 	}
-	p.Do("hurry", func(_ mono.Time, c *tcp.TCB) { c.Hurry() })
+	for _, first := range []bool{true, false} {
+		p.Do("hurry", func(now mono.Time, c *tcp.TCB) {
+			if c.Hurry(now, 10*time.Millisecond) != first {
+				t.Errorf("the first call: %v", !first)
+			}
+		})
+		p.WantNothing("patience")
+		p.Advance("5ms")
+	}
+	p.WantDeadline("1h0m1.01s")
 	p.Want("> S 0:0(0) <mss 1000,nop,nop,sackOK,FO 0102030405060708,nop,nop>")
 	p.Recv(p.SYNACK())
 	p.Want("> . 1:1(0) ack 1")
@@ -255,11 +264,11 @@ func TestFastOpenBlackHole(t *testing.T) {
 	p := fastSYN(t, 500)
 	p.Want("> S 0:500(500)")
 	p.Advance("6s")
-	if p.TCB().FastOpenNews().BlackHole {
+	if p.TCB().TakeFastOpenNews().BlackHole {
 		t.Error("after two timeouts")
 	}
 	p.Advance("2s")
-	if !p.TCB().FastOpenNews().BlackHole {
+	if !p.TCB().TakeFastOpenNews().BlackHole {
 		t.Error("not after three timeouts of the SYN")
 	}
 	p.Drop()
@@ -272,7 +281,7 @@ func TestFastOpenBlackHole(t *testing.T) {
 		}
 		p.Write(100)
 		p.Advance("20s")
-		if got := p.TCB().FastOpenNews().BlackHole; got == word {
+		if got := p.TCB().TakeFastOpenNews().BlackHole; got == word {
 			t.Errorf("the peer has said something: %v, a black hole: %v", word, got)
 		}
 		p.Drop()

@@ -192,7 +192,7 @@ const (
 	EventReadable                     // in-order data, EOF or an error arrived
 	EventWritable                     // room to queue appeared, or an error
 	EventState                        // the state changed
-	EventFastOpen                     // FastOpenNews has something new
+	EventFastOpen                     // TakeFastOpenNews has something new
 )
 
 // Reason says why a connection ended, or what troubles it.
@@ -308,7 +308,7 @@ func (c *TCB) end(now mono.Time, on Trigger, err Reason) {
 	c.dropOutOfOrder()
 	c.dupOwed = 0
 	c.progress = 0
-	if c.fo != nil {
+	if c.fo != nil && c.has(fSYNUnacked) {
 		c.events |= EventFastOpen
 	}
 	c.events |= EventReadable | EventWritable

@@ -118,8 +118,8 @@ func (c *TCB) limit() time.Duration {
 // onRTO is the retransmission timeout: RFC 6298 §5.4 to §5.7, RFC 5681 §3.1,
 // RFC 9293 §3.8.3.
 func (c *TCB) onRTO(now mono.Time) {
-	if c.snd.MAX == c.snd.UNA || c.fastOpenRTO(now) {
-		return // nothing is outstanding: a late call; or only the SYN-ACK counts
+	if c.fastOpenRTO(now) || c.snd.MAX == c.snd.UNA {
+		return // nothing is outstanding: a late call
 	}
 	c.traceTimer(now, trace.WhyRetransmitTimeout)
 	if c.gaveUp(now) {
