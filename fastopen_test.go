@@ -215,7 +215,7 @@ func TestFastOpenOtherOrders(t *testing.T) {
 		var before, after engine.Stats
 		w.b.Stats(&before)
 		dial().Close()
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //tidy:allow test-sleep it runs inside a bubble
 		w.b.Stats(&after)
 		if n := after.Count[engine.InPackets] - before.Count[engine.InPackets]; n > 4 { // the FINs of before
 			w.Errorf("%d packets of a connection that was never used", n)

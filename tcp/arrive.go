@@ -135,7 +135,7 @@ func (c *TCB) synAcked(now mono.Time, seg *Segment, on Trigger) {
 	}
 	c.snd.UNA = c.snd.ISS + 1 // what is acknowledged beyond is left to the fifth step
 	c.snd.NXT = maxSeq(c.snd.NXT, c.snd.UNA)
-	c.fastOpenAcked(seg)
+	c.fastOpenAcked(now, seg)
 	c.backoff, c.expiries, c.progress = 0, 0, 0
 	c.deadlines[dRetransmit] = 0
 	c.openCongestion(now)

@@ -212,7 +212,7 @@ func (c *TCB) synFastOpen(seg *Segment) {
 // not acknowledge counts as never sent, so that it leaves at once: RFC 7413
 // §4.2.2. It may be more than the server could take, or all, when the cookie
 // was not good or the data lost its way.
-func (c *TCB) fastOpenAcked(seg *Segment) {
+func (c *TCB) fastOpenAcked(now mono.Time, seg *Segment) {
 	f := c.fo
 	if f == nil {
 		return
@@ -220,7 +220,7 @@ func (c *TCB) fastOpenAcked(seg *Segment) {
 	c.events |= EventFastOpen
 	if c.has(fPassive) {
 		if c.has(fSYNLost) { // what left behind the SYN-ACK was lost with it, most likely
-			c.snd.NXT = c.snd.UNA
+			c.loseAll(now)
 		}
 		return
 	}
@@ -281,7 +281,7 @@ func (c *TCB) fastOpenRTO(now mono.Time) bool {
 	c.flags &^= fTiming
 	c.backoff = min(c.backoff+1, 30)
 	c.owe(pendSYN, trace.WhyRetransmitTimeout)
-	c.armRetransmit(now)
+	c.armRTO(now)
 	return true
 }
 

@@ -199,8 +199,6 @@ func TestFastOpenSimultaneous(t *testing.T) {
 
 // CLOSE in SYN-SENT, which would delete the TCB, lets a connection with Fast
 // Open deliver what was written.
-//
-// Deviation: RFC 9293 §3.10.4.
 func TestFastOpenCloseEarly(t *testing.T) {
 	p := fastSYN(t, 500)
 	p.Want("> S 0:500(500)")

@@ -83,6 +83,7 @@ const (
 	pendKeepalive // keepalive probe
 	pendOverride  // a silly segment may go out, RFC 9293 §3.8.6.2.1 (4)
 	pendTLP       // a tail loss probe, RFC 8985 §7.3
+	pendSYN       // our SYN-ACK again, where data has followed it
 )
 
 // What dRetransmit is the deadline of, unless persisting: only one of these is
