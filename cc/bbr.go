@@ -139,6 +139,7 @@ type bbr struct {
 	mode        bbrMode
 	phase       bbrPhase
 	roundStart  bool
+	roundAgain  bool // the round began within an ACK whose sample is to come
 	started     bool // an ACK has come
 	idleRestart bool
 
@@ -298,6 +299,10 @@ func (b *bbr) beginACK(s *State, r *RateSample) {
 	}
 	b.now, b.lastACK = r.Now, r.Now
 	b.delivered, b.inflight = r.TotalDelivered, r.InFlight
+	if b.roundAgain {
+		b.roundAgain = false
+		b.startRound()
+	}
 	if r.MSS != 0 {
 		b.mss = r.MSS
 	}

@@ -23,9 +23,6 @@ func (b *bbr) noteLoss(delivered uint64) {
 func (BBR) OnLost(s *State, p *LostPacket) {
 	b := s.Ext.(*bbr)
 	b.now = p.Now
-	if p.MSS != 0 {
-		b.mss = p.MSS
-	}
 	b.delivered = max(b.delivered, p.TotalDelivered)
 	if b.recovery == bbrNotInRecovery {
 		b.beginRecovery(s, bbrFastRecovery)
@@ -110,7 +107,8 @@ func (BBR) OnLossEvent(s *State, l *Loss) {
 	case b.mode == bbrStartup && !b.fullBwReached:
 		b.startupTooHigh()
 	case b.bwProbeSample:
-		b.inflightTooHigh(s, l.Flight, b.limited)
+		b.inflightTooHigh(s, volume(uint64(l.Flight)), b.limited)
+		b.roundAgain = true
 	}
 }
 
@@ -186,6 +184,7 @@ func (BBR) OnUndo(s *State, now mono.Time) {
 	case bbrUp:
 		if b.mode != bbrUp && b.mode != bbrProbeRTT {
 			b.startRefill()
+			b.roundAgain = true
 		}
 	}
 	b.undoMode = bbrNone

@@ -90,7 +90,7 @@ func (b *bbr) updateACKAggregation(s *State, r *RateSample) {
 func (b *bbr) updateLatestDeliverySignals(r *RateSample) {
 	b.lossRoundOver = false
 	b.bwLatest = max(b.bwLatest, b.rate)
-	b.inflightNow = max(b.inflightNow, r.SampleDelivered)
+	b.inflightNow = max(b.inflightNow, volume(uint64(r.SampleDelivered)))
 	if r.PriorDelivered >= b.lossRoundEnd {
 		b.lossRoundEnd = b.delivered
 		b.lossRoundOver = true
@@ -102,7 +102,7 @@ func (b *bbr) updateLatestDeliverySignals(r *RateSample) {
 func (b *bbr) advanceLatestDeliverySignals(r *RateSample) {
 	if b.lossRoundOver {
 		b.bwLatest = b.rate
-		b.inflightNow = r.SampleDelivered
+		b.inflightNow = volume(uint64(r.SampleDelivered))
 	}
 }
 
