@@ -124,6 +124,7 @@ type bbr struct {
 	inflight  uint32 // C.inflight
 	rate      uint64 // RS.delivery_rate, 0 without a sample
 	limited   bool   // RS.is_app_limited
+	noSACK    bool   // !C.has_selective_acks
 
 	// What rules sending.
 	pacing      uint64 // C.pacing_rate; 0 before the first RTT sample
@@ -247,6 +248,10 @@ func (BBR) OnSent(s *State, now mono.Time, bytes, flight uint32) {
 func (BBR) OnAck(s *State, r *RateSample) {
 	b := s.Ext.(*bbr)
 	b.beginACK(s, r)
+	if r.TotalDelivered != 0 && r.PriorDelivered >= r.TotalDelivered {
+		b.setCwnd(s, r) // no packet is known to have arrived: nothing was measured
+		return
+	}
 	b.updateLatestDeliverySignals(r)
 	b.updateCongestionSignals(s, r)
 	b.updateACKAggregation(s, r)
@@ -306,6 +311,7 @@ func (b *bbr) beginACK(s *State, r *RateSample) {
 	if r.MSS != 0 {
 		b.mss = r.MSS
 	}
+	b.noSACK = r.NoSACK
 	b.rate = 0
 	if r.Interval > 0 {
 		b.rate = min(r.Rate, bbrMaxRate)

@@ -7,8 +7,8 @@ import "github.com/handfast/handfast/mono"
 
 // tooHigh is IsInflightTooHigh: more than 2 % of what was in flight were lost
 // or, where only one loss a round can be seen, any.
-func tooHigh(lost, txInFlight uint32, noSACK bool) bool {
-	return uint64(lost)*100 > uint64(txInFlight)*bbrLossThresh || noSACK && lost > 0
+func (b *bbr) tooHigh(lost, txInFlight uint32) bool {
+	return uint64(lost)*100 > uint64(txInFlight)*bbrLossThresh || b.noSACK && lost > 0
 }
 
 // noteLoss is NoteLoss: the round in which loss is counted begins with it.
@@ -28,7 +28,7 @@ func (BBR) OnLost(s *State, p *LostPacket) {
 		b.beginRecovery(s, bbrFastRecovery)
 	}
 	b.noteLoss(p.TotalDelivered)
-	if b.bwProbeSample && tooHigh(p.LostSince, p.TxInFlight, p.NoSACK) {
+	if b.bwProbeSample && b.tooHigh(p.LostSince, p.TxInFlight) {
 		b.inflightTooHigh(s, inflightAtLoss(p), p.AppLimited || b.inBubble(p.PriorDelivered))
 	}
 }
@@ -90,21 +90,26 @@ func (b *bbr) saveCwnd(s *State) {
 func (b *bbr) restoreCwnd(s *State) { s.Cwnd = max(s.Cwnd, b.priorCwnd) }
 
 // OnLossEvent remembers what to restore; SSThresh becomes the window, which
-// loss as such does not change. A congestion mark counts as a loss that crossed
-// the threshold: the draft leaves the response open but demands one.
+// loss as such does not change. Two kinds of event count as loss that crossed
+// the threshold: one without SACK, where no more than this can be seen, and a
+// congestion mark, to which the draft demands some response and leaves open
+// which.
 func (BBR) OnLossEvent(s *State, l *Loss) {
 	b := s.Ext.(*bbr)
 	b.now = l.Now
 	s.SSThresh = s.Cwnd
-	if !l.ECN {
-		if b.recovery == bbrNotInRecovery {
-			b.beginRecovery(s, bbrFastRecovery)
-		}
-		return
+	if !l.ECN && b.recovery == bbrNotInRecovery {
+		b.beginRecovery(s, bbrFastRecovery)
 	}
 	b.noteLoss(b.delivered)
+	if !l.ECN && !b.noSACK {
+		return // OnLost saw the packets
+	}
 	switch {
 	case b.mode == bbrStartup && !b.fullBwReached:
+		if !l.ECN {
+			b.undoMode = bbrStartup
+		}
 		b.startupTooHigh()
 	case b.bwProbeSample:
 		b.inflightTooHigh(s, volume(uint64(l.Flight)), b.limited)

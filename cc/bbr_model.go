@@ -25,8 +25,9 @@ func mulDiv(a, b, c uint64) uint64 {
 func volume(n uint64) uint32 { return uint32(min(n, Infinite)) }
 
 // updateRound is UpdateRound; it also keeps C.is_cwnd_limited, which covers the
-// last round trip.
-func (b *bbr) updateRound(r *RateSample) {
+// last round trip. That the window was the limit is believed only when it was
+// full but for a quantum: for algorithms that grow by it, half full may do.
+func (b *bbr) updateRound(s *State, r *RateSample) {
 	b.roundStart = r.PriorDelivered >= b.nextRoundDelivered
 	if b.roundStart {
 		b.startRound()
@@ -41,7 +42,7 @@ func (b *bbr) updateRound(r *RateSample) {
 			}
 		}
 	}
-	b.limitedThisRound = b.limitedThisRound || r.CwndLimited
+	b.limitedThisRound = b.limitedThisRound || r.CwndLimited && uint64(r.Flight)+uint64(b.sendQuantum) >= uint64(s.Cwnd)
 }
 
 // cwndLimited is C.is_cwnd_limited.
@@ -49,8 +50,8 @@ func (b *bbr) cwndLimited() bool { return b.limitedThisRound || b.limitedLastRou
 
 // updateMaxBw is UpdateMaxBw: a sample that the program limited counts only if
 // it shows more than was known.
-func (b *bbr) updateMaxBw(r *RateSample) {
-	b.updateRound(r)
+func (b *bbr) updateMaxBw(s *State, r *RateSample) {
+	b.updateRound(s, r)
 	if b.rate > 0 && (b.rate >= b.maxBw || !b.limited) {
 		b.maxBwFilter[0] = max(b.maxBwFilter[0], b.rate)
 		b.maxBw = max(b.maxBwFilter[0], b.maxBwFilter[1])
@@ -121,7 +122,7 @@ func (b *bbr) resetShortTermModel() {
 // not probing lowers the short-term bounds to what was delivered, by 30 % at
 // most.
 func (b *bbr) updateCongestionSignals(s *State, r *RateSample) {
-	b.updateMaxBw(r)
+	b.updateMaxBw(s, r)
 	if r.Lost > 0 && b.lossEventsInRound < bbrStartupLossCount {
 		b.lossEventsInRound++
 	}

@@ -101,9 +101,12 @@ func TestBBR_mc_Quantum(t *testing.T) {
 // max_bw is the largest sample of this cycle and the one before; samples that
 // the program limited only raise it; a cycle without samples changes nothing.
 func TestBBR_mf_Filter(t *testing.T) {
-	_, b := bbrInMode(bbrCruise)
+	s, b := bbrInMode(bbrCruise)
 	b.maxBwFilter, b.maxBw = [2]uint64{}, 0
-	sample := func(rate uint64, limited bool) { b.rate, b.limited = rate, limited; b.updateMaxBw(bbrSample(b, nil)) }
+	sample := func(rate uint64, limited bool) {
+		b.rate, b.limited = rate, limited
+		b.updateMaxBw(s, bbrSample(b, nil))
+	}
 	want := func(n uint64) {
 		t.Helper()
 		if b.maxBw != n {
@@ -175,17 +178,58 @@ func TestBBR_ls_InflightAtLoss(t *testing.T) {
 // Where duplicate ACKs are all there is, any loss is too much.
 func TestBBR_sl_NoSACK(t *testing.T) {
 	for _, no := range []bool{false, true} {
-		s, b := bbrInMode(bbrStartup)
-		BBR{}.OnAck(s, bbrSample(b, func(r *RateSample) { r.Lost, r.SampleLost, r.InRecovery, r.NoSACK = 1000, 1000, true, no }))
-		if (b.mode != bbrStartup) != no {
-			t.Errorf("no SACK %v: %v", no, b.mode)
+		for _, m := range []bbrMode{bbrStartup, bbrUp} {
+			s, b := bbrInMode(m)
+			BBR{}.OnAck(s, bbrSample(b, func(r *RateSample) { r.NoSACK, r.PriorDelivered = no, 0 }))
+			if b.mode != m {
+				t.Fatalf("%v became %v", m, b.mode)
+			}
+			b.bwProbeSample = m == bbrUp
+			BBR{}.OnLossEvent(s, &Loss{Now: b.now, Flight: 100_000, MSS: 1000})
+			BBR{}.OnAck(s, bbrSample(b, func(r *RateSample) { r.NoSACK, r.InRecovery = no, true }))
+			if (b.mode != m) != no || (b.undoMode == m) != no || !b.canUndo {
+				t.Errorf("no SACK %v: %v became %v, undo_state %v", no, m, b.mode, b.undoMode)
+			}
 		}
-		s, b = bbrInMode(bbrUp)
-		b.bwProbeSample = true
-		BBR{}.OnLost(s, &LostPacket{Now: b.now, Bytes: 1000, TxInFlight: 100_000, LostSince: 1000, TotalDelivered: b.delivered, MSS: 1000, NoSACK: no})
-		if (b.mode != bbrUp) != no {
-			t.Errorf("no SACK %v: %v", no, b.mode)
+	}
+}
+
+// The window counts as the limit while it is full but for a quantum, in this
+// round or the last.
+func TestBBR_fp_CwndLimited(t *testing.T) {
+	for _, c := range []struct {
+		says   bool
+		flight uint32
+		want   bool
+	}{{true, 100_000, true}, {true, 98_000, true}, {true, 97_999, false}, {true, 50_000, false}, {false, 100_000, false}} {
+		s, b := bbrInMode(bbrCruise)
+		b.sendQuantum, b.limitedThisRound, b.limitedLastRound = 2000, false, false
+		s.Cwnd = 100_000
+		ack := func(says bool, prior uint64) {
+			b.updateRound(s, &RateSample{CwndLimited: says, Flight: c.flight, PriorDelivered: prior})
 		}
+		ack(c.says, 0)
+		first := b.cwndLimited()
+		ack(false, b.nextRoundDelivered)
+		second := b.cwndLimited()
+		ack(false, b.nextRoundDelivered)
+		if first != c.want || second != c.want || b.cwndLimited() {
+			t.Errorf("%+v: %v in this round, %v in the next, %v after it", c, first, second, b.cwndLimited())
+		}
+	}
+}
+
+// An ACK that shows no packet to have arrived ends no round and measures
+// nothing, whatever the rest of the sample says.
+func TestBBR_EmptySample(t *testing.T) {
+	s, b := bbrInMode(bbrCruise)
+	was := *b
+	BBR{}.OnAck(s, bbrSample(b, func(r *RateSample) {
+		r.Delivered, r.TotalDelivered, r.PriorDelivered = 0, b.delivered, b.delivered
+		r.Interval, r.Rate, r.SampleLost = 0, 0, 50_000
+	}))
+	if b.roundCount != was.roundCount || b.bwLatest != was.bwLatest || b.mode != was.mode || b.inflightNow != was.inflightNow {
+		t.Errorf("%+v", *b)
 	}
 }
 

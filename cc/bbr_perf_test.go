@@ -162,7 +162,7 @@ func bbrFuzzCall(s *State, op uint8, x uint64, now mono.Time, total *uint64) {
 	switch op % 8 {
 	case 0:
 		BBR{}.OnLost(s, &LostPacket{Now: now, Bytes: lo, TxInFlight: hi, LostSince: lo ^ hi, TotalDelivered: *total,
-			PriorDelivered: *total - min(*total, uint64(hi)), MSS: mss, AppLimited: x&1 != 0, NoSACK: x&6 == 0})
+			PriorDelivered: *total - min(*total, uint64(hi)), MSS: mss, AppLimited: x&1 != 0})
 	case 1:
 		BBR{}.OnRTO(s, &Loss{Now: now, Flight: lo, MSS: mss}, x&1 != 0)
 	case 2:

@@ -38,13 +38,11 @@ func (b *bbr) checkStartupDone(r *RateSample) {
 // report loss are counted, because a packet that is lost has no number here.
 // One ACK that reports several ranges counts once, which errs towards staying.
 func (b *bbr) checkStartupHighLoss(r *RateSample) {
-	if b.mode == bbrStartup && !b.fullBwReached && r.InRecovery {
-		switch {
-		case r.NoSACK && r.Lost > 0,
-			b.lossRoundOver && b.lossEventsInRound >= bbrStartupLossCount && tooHigh(r.SampleLost, r.TxInFlight, r.NoSACK):
-			b.undoMode = bbrStartup
-			b.startupTooHigh()
-		}
+	if b.mode == bbrStartup && !b.fullBwReached && r.InRecovery &&
+		(b.lossRoundOver && b.lossEventsInRound >= bbrStartupLossCount || b.noSACK && r.Lost > 0) &&
+		b.tooHigh(r.SampleLost, r.TxInFlight) {
+		b.undoMode = bbrStartup
+		b.startupTooHigh()
 	}
 	if b.lossRoundOver {
 		b.lossEventsInRound = 0
@@ -201,7 +199,7 @@ func (b *bbr) adaptLongTermModel(s *State, r *RateSample) bool {
 			}
 		}
 	}
-	if b.inflightLongterm == bbrNoVolume || tooHigh(r.SampleLost, r.TxInFlight, r.NoSACK) {
+	if b.inflightLongterm == bbrNoVolume || b.tooHigh(r.SampleLost, r.TxInFlight) {
 		return false
 	}
 	b.inflightLongterm = max(b.inflightLongterm, volume(uint64(r.TxInFlight)))

@@ -122,5 +122,4 @@ type LostPacket struct {
 	PriorDelivered uint64 // [P.delivered]
 	MSS            uint32
 	AppLimited     bool // [P.is_app_limited]
-	NoSACK         bool // at most one loss a round trip can be seen [not C.has_selective_acks]
 }
