@@ -30,7 +30,7 @@ func (c *TCB) sampleRate(now mono.Time, acked, flight, prior uint32) {
 	s.TotalDelivered = o.delivered
 	s.CwndLimited = c.has(fCwndLimited|fLoss) || 2*flight >= c.cc.Cwnd
 	s.InRecovery = c.has(fRecovery | fLoss)
-	s.Paced = o.pace.rate > 0
+	s.Paced, s.NoSACK = o.pace.rate > 0, !c.has(fSACK)
 	s.RTT, s.Interval, s.Rate = 0, 0, 0
 	if !n.have {
 		s.PriorDelivered = o.delivered
