@@ -98,6 +98,9 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 		if restart || c.userTimeout > 0 { // RFC 6298 §5.3; a user timeout counts from here
 			c.armRetransmit(now)
 		}
+		if c.out != nil && c.out.reneged(c.snd.UNA) { // it will not come without a timeout
+			c.deadlines[dRetransmit] = min(c.deadlines[dRetransmit], now.Add(max(c.SRTT/2, renegingDelay)))
+		}
 	}
 	if wasFull || c.snd.queue.len() == 0 {
 		c.events |= EventWritable
@@ -139,7 +142,7 @@ func (c *TCB) acknowledge(now mono.Time, seg *Segment, acked, flight, prior uint
 	if c.readSACK(now, seg) && acked == 0 && c.dupACKs < 255 {
 		c.dupACKs++
 	}
-	c.measure(now, seg, acked > 0, flight)
+	c.measure(now, seg, acked > 0)
 	inRecovery := c.has(fRecovery)
 	restart = true
 	switch {

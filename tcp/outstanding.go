@@ -35,6 +35,7 @@ type outstanding struct {
 	tail     tailProbe
 	prr      prr
 	undo     undo
+	rtt      rttRound
 	pace     pace
 	minRTT   time.Duration // smallest of the last minutes; 0: none
 	minRTTAt mono.Time

@@ -55,6 +55,10 @@ type undo struct {
 	needed uint32 // bytes sent again of which no D-SACK has said that they were needless
 	until  Seq    // the end of the data that may tell
 	frto   frto
+	// recovery is set when a timeout interrupted fast recovery, which ends at
+	// recover and goes on if the timeout was spurious.
+	recovery bool
+	recover  Seq
 }
 
 // frto is the state of F-RTO with SACK, RFC 5682 §3.
@@ -93,7 +97,7 @@ func (c *TCB) spurious(seg *Segment, advanced bool) bool {
 		return false
 	}
 	switch {
-	case advanced && u.stamp && seg.Opts.Has&optTimestamps != 0 && seg.Opts.TSEcr != 0 && int32(seg.Opts.TSEcr-u.ts) < 0:
+	case advanced && o.news.resent && u.stamp && seg.Opts.Has&optTimestamps != 0 && seg.Opts.TSEcr != 0 && int32(seg.Opts.TSEcr-u.ts) < 0:
 		return true
 	case o.news.dsack && u.resent && u.needed == 0:
 		return true

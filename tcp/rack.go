@@ -57,7 +57,7 @@ func (c *TCB) updateRACK(now mono.Time, seg *Segment) {
 	rtt := now.Sub(n.at)
 	if !o.news.again {
 		c.noteMinRTT(now, rtt)
-	} else if c.echoesOlder(seg, n.at) || rtt < o.minRTT {
+	} else if rtt < o.minRTT || n.end.LessEq(c.snd.UNA) && c.echoesOlder(seg, n.at) {
 		return // the ACK is for an earlier transmission of the same octets
 	}
 	o.rack.rtt = rtt
@@ -67,6 +67,7 @@ func (c *TCB) updateRACK(now mono.Time, seg *Segment) {
 }
 
 // echoesOlder reports that an ACK echoes a timestamp from before a departure.
+// That says nothing of what is SACKed: the echo is of the last segment in order.
 func (c *TCB) echoesOlder(seg *Segment, at mono.Time) bool {
 	return c.has(fTimestamps) && seg.Opts.Has&optTimestamps != 0 && seg.Opts.TSEcr != 0 &&
 		int32(seg.Opts.TSEcr-c.tsNow(at)) < 0

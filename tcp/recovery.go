@@ -114,11 +114,15 @@ func (c *TCB) undoReduction(now mono.Time) {
 		}
 	}
 	o.rack.judged = c.snd.UNA
-	o.undo = undo{}
 	c.backoff = 0
 	c.flags &^= fRecovery | fLoss | fPartialACK
 	c.inflate, c.dupACKs = 0, 0
 	c.pend &^= pendRetransmit
+	if o.undo.recovery && c.has(fSACK) && c.snd.UNA.Less(o.undo.recover) {
+		c.flags |= fRecovery
+		c.recover = o.undo.recover
+	}
+	o.undo = undo{}
 	c.traceCongestion(now, trace.WhySpurious)
 }
 

@@ -71,7 +71,7 @@ func TestSampleRTT(t *testing.T) {
 	} {
 		tcb := TCB{cfg: DefaultConfig(ProfileRFC)}
 		for _, r := range c.samples {
-			tcb.sampleRTT(mono.Start, r, 1)
+			tcb.sampleRTT(mono.Start, r)
 		}
 		if tcb.SRTT != c.srtt || tcb.RTTVAR != c.rttvar {
 			t.Errorf("%v: SRTT %v, RTTVAR %v; want %v, %v", c.samples, tcb.SRTT, tcb.RTTVAR, c.srtt, c.rttvar)
@@ -86,7 +86,7 @@ func TestRTOBounds(t *testing.T) {
 		r := time.Duration(1)
 		for i := range 10_000 {
 			r = (r*6364136223846793005 + 1442695040888963407) & (1<<37 - 1) // up to two minutes
-			tcb.sampleRTT(mono.Start, r>>(i%30), 1)
+			tcb.sampleRTT(mono.Start, r>>(i%30))
 			if tcb.RTO < tcb.cfg.MinRTO || tcb.RTO > tcb.cfg.MaxRTO || tcb.SRTT <= 0 || tcb.RTTVAR < 0 ||
 				tcb.RTO < min(tcb.SRTT, tcb.cfg.MaxRTO) {
 				t.Fatalf("profile %d, sample %d of %v: SRTT %v, RTTVAR %v, RTO %v", profile, i, r, tcb.SRTT, tcb.RTTVAR, tcb.RTO)

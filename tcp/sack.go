@@ -1,6 +1,8 @@
 package tcp
 
 import (
+	"time"
+
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/wire"
 )
@@ -100,6 +102,10 @@ func (c *TCB) sackRange(from, to Seq) {
 	b.assign(from, to, span{kind: spanSACKed})
 	o.news.sacked += b.sacked - before
 }
+
+// renegingDelay is the least time between the ACK that shows that SACKed data was
+// given up and the timeout that repairs it, as Linux has it.
+const renegingDelay = 10 * time.Millisecond
 
 // reneged reports that the peer has given up data that it had SACKed: what is
 // at SND.UNA is SACKed, and yet not acknowledged. RFC 2018 §8.

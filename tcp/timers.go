@@ -151,7 +151,9 @@ func (c *TCB) onRTO(now mono.Time) {
 func (c *TCB) repairTimeout(now mono.Time) {
 	o := c.needOutstanding(now)
 	if !c.has(fLoss) {
+		recovery, end := c.has(fRecovery), c.recover
 		c.startUndo()
+		o.undo.recovery, o.undo.recover = recovery, end
 		if c.has(fSACK) && c.expiries == 1 {
 			o.undo.frto = frtoSent
 		}
@@ -174,7 +176,6 @@ func (c *TCB) repairTimeout(now mono.Time) {
 	c.inflate, c.dupACKs = 0, 0
 	c.recover = c.snd.MAX // RFC 6582 §4: late duplicates start no new recovery
 	o.tail = tailProbe{}
-	o.prr = prr{}
 	c.pend &^= pendTLP
 	c.pend |= pendRetransmit
 	c.updatePacing()
