@@ -73,11 +73,11 @@ const (
 	maxDuplicatesOwed = 64   // duplicate ACKs owed for one batch
 )
 
-// DefaultConfig returns the default of a profile, with NewReno.
+// DefaultConfig returns the default of a profile: CUBIC with Linux' values, NewReno with the RFCs'.
 func DefaultConfig(p Profile) *Config {
 	c := &Config{
 		Profile: p, SendBuffer: 2 << 20, ReceiveBuffer: 2 << 20, WindowScale: 7, Nagle: true,
-		Congestion: cc.NewReno{},
+		Congestion: cc.Cubic{},
 		InitialRTO: time.Second, MinRTO: 200 * time.Millisecond, MaxRTO: 120 * time.Second,
 		DelayedACK: 40 * time.Millisecond, QuickACKs: 16, SillyOverride: 200 * time.Millisecond,
 		TimeWait: 60 * time.Second, FinWait2: 60 * time.Second,
@@ -87,6 +87,7 @@ func DefaultConfig(p Profile) *Config {
 		FastOpen: FastOpenClient | FastOpenServer, FastOpenPause: time.Hour,
 	}
 	if p == ProfileRFC {
+		c.Congestion = cc.NewReno{}
 		c.MinRTO, c.MaxRTO = time.Second, 60*time.Second
 		c.DelayedACK, c.QuickACKs = 200*time.Millisecond, 0
 		c.TimeWait, c.FinWait2 = 240*time.Second, 0

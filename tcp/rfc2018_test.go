@@ -132,7 +132,7 @@ func TestR2018_5b_KeptUntilAcked(t *testing.T) {
 	// The peer thought better of it: all of it can still be sent.
 	p.WantAt("1s", "> . 1:1001(1000) ack 1")
 	p.Recv("< . 1:1(0) ack 1001")
-	p.WantAt("3s", "> . 1001:2001(1000) ack 1")
+	p.WantAt("1.01s", "> . 1001:2001(1000) ack 1") // as soon as it is clear
 	p.Recv("< . 1:1(0) ack 2001")
 	p.Want("> P. 2001:3001(1000) ack 1")
 	p.Recv("< . 1:1(0) ack 3001")
