@@ -55,10 +55,16 @@ type undo struct {
 	needed uint32 // bytes sent again of which no D-SACK has said that they were needless
 	until  Seq    // the end of the data that may tell
 	frto   frto
-	// recovery is set when a timeout interrupted fast recovery, which ends at
-	// recover and goes on if the timeout was spurious.
-	recovery bool
-	recover  Seq
+	// interrupted is the fast recovery that a timeout came into, which goes on if
+	// the timeout was spurious.
+	interrupted *interrupted
+}
+
+// interrupted is a fast recovery that a timeout ended.
+type interrupted struct {
+	undo    undo
+	cwnd    uint32
+	recover Seq
 }
 
 // frto is the state of F-RTO with SACK, RFC 5682 §3.

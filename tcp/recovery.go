@@ -106,7 +106,6 @@ func (c *TCB) leaveRecovery(now mono.Time) {
 // 4015 §3.2. What was marked lost is on its way.
 func (c *TCB) undoReduction(now mono.Time) {
 	o := c.out
-	c.cfg.Congestion.OnUndo(&c.cc, now)
 	for i := 0; i < len(o.board.spans); i++ {
 		if s := o.board.spans[i]; s.kind.isLost() {
 			o.board.assign(s.start, s.end, span{})
@@ -118,15 +117,18 @@ func (c *TCB) undoReduction(now mono.Time) {
 	c.flags &^= fRecovery | fLoss | fPartialACK
 	c.inflate, c.dupACKs = 0, 0
 	c.pend &^= pendRetransmit
-	if o.undo.recovery && c.has(fSACK) && c.snd.UNA.Less(o.undo.recover) {
-		c.flags |= fRecovery
-		c.recover = o.undo.recover
-	}
+	before := o.undo.interrupted
 	o.undo = undo{}
+	if before != nil && c.snd.UNA.Less(before.recover) && !c.ownsRecovery() {
+		c.flags |= fRecovery
+		c.recover, c.cc.Cwnd, o.undo = before.recover, before.cwnd, before.undo
+	} else {
+		c.cfg.Congestion.OnUndo(&c.cc, now)
+	}
 	c.traceCongestion(now, trace.WhySpurious)
 }
 
-// recover is what an ACK brings about that acknowledges or SACKs something, on
+// recoverSACK is what an ACK brings about that acknowledges or SACKs something, on
 // a connection with SACK: loss is detected, recovery begins, goes on or ends.
 // flight is FlightSize before the ACK. It reports whether the retransmission
 // timer is to be restarted.
@@ -138,10 +140,8 @@ func (c *TCB) recoverSACK(now mono.Time, seg *Segment, acked, flight uint32) (re
 	if c.spurious(seg, advanced) {
 		c.undoReduction(now)
 	}
-	if !o.undo.until.Less(c.snd.UNA) || !o.undo.active {
-		// still of use
-	} else if !c.has(fRecovery | fLoss) {
-		o.undo = undo{}
+	if o.undo.active && !c.has(fRecovery|fLoss) && o.undo.until.Less(c.snd.UNA) {
+		o.undo = undo{} // nothing can tell any more
 	}
 	wait := c.markLost(now)
 	if c.has(fRecovery|fLoss) && !c.snd.UNA.Less(c.recover) {

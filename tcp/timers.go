@@ -150,10 +150,13 @@ func (c *TCB) onRTO(now mono.Time) {
 // it (RFC 2018 §8).
 func (c *TCB) repairTimeout(now mono.Time) {
 	o := c.needOutstanding(now)
+	recovery := c.has(fRecovery)
 	if !c.has(fLoss) {
-		recovery, end := c.has(fRecovery), c.recover
+		before := o.undo
 		c.startUndo()
-		o.undo.recovery, o.undo.recover = recovery, end
+		if recovery && c.has(fSACK) {
+			o.undo.interrupted = &interrupted{undo: before, cwnd: c.cc.Cwnd, recover: c.recover}
+		}
 		if c.has(fSACK) && c.expiries == 1 {
 			o.undo.frto = frtoSent
 		}
@@ -165,7 +168,10 @@ func (c *TCB) repairTimeout(now mono.Time) {
 		o.board.forgetSACKs()
 		o.rack.judged = c.snd.UNA
 	}
-	c.cfg.Congestion.OnRTO(&c.cc, &cc.Loss{Now: now, Flight: uint32(c.snd.MAX - c.snd.UNA), MSS: c.effMSS()}, c.expiries == 1)
+	// In fast recovery SSThresh has been reduced for this window of data: RFC 5681
+	// §4.3. What is outstanding beyond cwnd was sent under earlier windows.
+	flight := min(uint32(c.snd.MAX-c.snd.UNA), max(c.cc.Cwnd, 2*c.effMSS()))
+	c.cfg.Congestion.OnRTO(&c.cc, &cc.Loss{Now: now, Flight: flight, MSS: c.effMSS()}, c.expiries == 1 && !recovery)
 	if c.has(fSACK) && !c.cfg.NoRACK {
 		c.loseExpired(now)
 	} else {
