@@ -303,7 +303,8 @@ func (b *bbr) beginACK(s *State, r *RateSample) {
 		b.firstDelivered = r.TotalDelivered - min(r.TotalDelivered, uint64(r.Delivered))
 	}
 	b.now, b.lastACK = r.Now, r.Now
-	b.delivered, b.inflight = r.TotalDelivered, r.InFlight
+	b.count(r.TotalDelivered)
+	b.inflight = r.InFlight
 	if b.roundAgain {
 		b.roundAgain = false
 		b.startRound()
@@ -321,6 +322,16 @@ func (b *bbr) beginACK(s *State, r *RateSample) {
 		b.initPacingRate(r)
 	}
 	b.checkRecoveryOver(s, r)
+}
+
+// count takes over C.delivered. A connection that was idle may have forgotten
+// it: then what is kept to compare with it means nothing any more.
+func (b *bbr) count(delivered uint64) {
+	if delivered < b.delivered {
+		b.nextRoundDelivered, b.lossRoundEnd, b.timeoutDelivered, b.firstDelivered = 0, 0, 0, 0
+		b.bubbleStart, b.bubbleEnd = 0, 0
+	}
+	b.delivered = delivered
 }
 
 // inBubble reports whether a packet left while ProbeRTT kept the pipe from

@@ -23,7 +23,7 @@ func (b *bbr) noteLoss(delivered uint64) {
 func (BBR) OnLost(s *State, p *LostPacket) {
 	b := s.Ext.(*bbr)
 	b.now = p.Now
-	b.delivered = max(b.delivered, p.TotalDelivered)
+	b.count(p.TotalDelivered)
 	if b.recovery == bbrNotInRecovery {
 		b.beginRecovery(s, bbrFastRecovery)
 	}

@@ -194,6 +194,26 @@ func TestBBR_sl_NoSACK(t *testing.T) {
 	}
 }
 
+// A connection that was idle may count what it delivered from 0 again: rounds
+// go on, as does the state machine.
+func TestBBR_idle_CountsAgain(t *testing.T) {
+	s, b := bbrInMode(bbrCruise)
+	b.count(1 << 40)
+	b.startRound()
+	b.lossRoundEnd, b.bubbleStart, b.bubbleEnd = b.delivered, b.delivered, b.delivered
+	rounds := b.roundCount
+	BBR{}.OnAck(s, bbrSample(b, func(r *RateSample) { r.TotalDelivered, r.PriorDelivered = 10_000, 0 }))
+	for range 20 {
+		BBR{}.OnAck(s, bbrSample(b, func(r *RateSample) { r.PriorDelivered = r.TotalDelivered - min(r.TotalDelivered, 100_000) }))
+	}
+	if n := b.roundCount - rounds; n < 2 || n > 4 {
+		t.Errorf("%d rounds in 200 ms at 100 ms", n)
+	}
+	if b.limited || b.lossRoundEnd > b.delivered {
+		t.Errorf("application-limited %v, the loss round ends at %d of %d", b.limited, b.lossRoundEnd, b.delivered)
+	}
+}
+
 // The window counts as the limit while it is full but for a quantum, in this
 // round or the last.
 func TestBBR_fp_CwndLimited(t *testing.T) {

@@ -39,7 +39,7 @@ type RateSample struct {
 
 	// The delivery rate, from the newest packet that this ACK says arrived.
 	// Interval is 0 when the ACK gave no valid sample.
-	TotalDelivered  uint64        // [C.delivered]
+	TotalDelivered  uint64        // [C.delivered]; an idle connection may begin again at 0
 	PriorDelivered  uint64        // TotalDelivered when that packet was sent [P.delivered]
 	SampleDelivered uint32        // delivered between its departure and now [RS.delivered]
 	SampleLost      uint32        // lost between its departure and now [RS.lost]

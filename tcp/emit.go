@@ -261,7 +261,7 @@ func (c *TCB) makeData(now mono.Time, seg *Segment, n int, fin bool, why trace.W
 		c.bytesOut += uint64(fresh)
 	}
 	c.cfg.Congestion.OnSent(&c.cc, now, uint32(n), c.inFlight())
-	if c.out == nil {
+	if c.out == nil || c.flight() == 0 { // the algorithm may have a rate for restarts
 		c.needOutstanding(now)
 		c.updatePacing()
 	}
