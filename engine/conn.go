@@ -116,6 +116,7 @@ func (e *Engine) settle(now mono.Time, c *Conn) {
 		if events&tcp.EventFastOpen != 0 {
 			e.fastOpenNews(now, c)
 		}
+		e.countECN(events)
 		e.ready.push(c)
 	}
 }

@@ -14,7 +14,16 @@ import (
 // counterStory makes something happen that its counter counts.
 type counterStory struct {
 	limits Limits
+	ecn    tcp.ECN // if not the default
 	tell   func(t *testing.T, h *Harness)
+}
+
+func (s *counterStory) tcp() *tcp.Config {
+	c := tcp.DefaultConfig(tcp.ProfileLinux)
+	if s.ecn != tcp.ECNOff {
+		c.ECN = s.ecn
+	}
+	return c
 }
 
 // cut shortens a packet of IPv4 to n bytes of payload.
@@ -75,6 +84,18 @@ func counterStories() map[Counter]counterStory {
 			s := one(t, h)
 			h.Inject((&wireSegment{Src: s.Dst, Dst: s.Src, ACK: s.SEQ + 1, Flags: wire.FlagRST | wire.FlagACK}).raw())
 		}},
+		TCPMarked: {tell: func(t *testing.T, h *Harness) {
+			raw := ack.raw()
+			raw[1] |= wire.CE
+			h.Inject(mended(raw))
+		}},
+		TCPAgreedECN: {tell: func(t *testing.T, h *Harness) { ecnPeer(t, h) }},
+		TCPReducedForMarks: {tell: func(t *testing.T, h *Harness) {
+			p, c := ecnPeer(t, h)
+			h.Write(c, []byte("x"))
+			p.ack++
+			p.send(wire.FlagACK|wire.FlagECE, "")
+		}},
 		ListenDropped:          {tell: inject((&wireSegment{Src: at(them4, 1), Dst: at(us4, 80), Flags: wire.FlagFIN}).raw())},
 		ListenOverflow:         {limits: Limits{AcceptBacklog: 1}, tell: open(3)},
 		ListenHalfOpenOverflow: {limits: Limits{HalfOpenPerListener: 1}, tell: inject(syn(at(them4, 1), 1), syn(at(them4, 2), 1))},
@@ -112,6 +133,15 @@ func counterStories() map[Counter]counterStory {
 			fastDials(5)(t, h)
 			dialFast(t, h, at(them4, 80), "hello")
 			h.Advance(8 * time.Second)
+		}},
+		HalfOpenContradicted: {ecn: tcp.ECNAccurate, tell: func(t *testing.T, h *Harness) {
+			p := &peer{t: t, h: h, us: at(us4, 80), them: at(them4, 4000), seq: 1, wnd: 64000}
+			p.send(wire.FlagSYN|wire.FlagECE|wire.FlagCWR|wire.FlagAE, "")
+			p.seq = 1
+			p.send(wire.FlagSYN|wire.FlagECE|wire.FlagCWR, "")
+			if st := h.Stats(); st.HalfOpen != 0 || count(h, TCPResetsSent) != 1 {
+				t.Errorf("%d records left, %d resets", st.HalfOpen, count(h, TCPResetsSent))
+			}
 		}},
 		ConnectionsOverflow: {limits: Limits{Connections: 1}, tell: open(2)},
 		PeerOverflow:        {limits: Limits{Connections: 10, ConnectionsPerPeer: 1}, tell: open(2)},
@@ -187,6 +217,30 @@ func fastDials(n uint32) func(*testing.T, *Harness) {
 	}
 }
 
+// mended is a packet of IPv4 with the checksum that it should have.
+func mended(raw []byte) []byte {
+	raw[10], raw[11] = 0, 0
+	sum := wire.Finish(wire.Sum(raw[:wire.IPv4MinLen], 0))
+	raw[10], raw[11] = byte(sum>>8), byte(sum)
+	return raw
+}
+
+// ecnPeer makes a connection to port 80 whose ends use ECN.
+func ecnPeer(t *testing.T, h *Harness) (*peer, *Conn) {
+	t.Helper()
+	p := &peer{t: t, h: h, us: at(us4, 80), them: at(them4, 4000), seq: 1, wnd: 64000}
+	p.send(wire.FlagSYN|wire.FlagECE|wire.FlagCWR, "")
+	p.ack = one(t, h).SEQ + 1
+	p.send(wire.FlagACK, "")
+	for _, l := range h.E.sortedListeners() {
+		if c := h.Accept(l); c != nil {
+			return p, c
+		}
+	}
+	t.Fatal("no connection")
+	return nil, nil
+}
+
 func noInterface(t *testing.T, h *Harness) {
 	h.E.Input(h.Now(), 7, []*pkt.Packet{h.E.Pool().Packet()})
 }
@@ -252,7 +306,7 @@ func TestEveryCounter(t *testing.T) {
 			t.Errorf("%v is never counted: nobody knows how", c)
 			continue
 		}
-		h := newTestHarness(t, HarnessConfig{Config: Config{Limits: s.limits}})
+		h := newTestHarness(t, HarnessConfig{Config: Config{Limits: s.limits, TCP: s.tcp()}})
 		listen(t, h, "0.0.0.0:80")
 		openUDP(t, h, "[::]:53", "")
 		before := count(h, c)

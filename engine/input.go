@@ -124,6 +124,9 @@ func (e *Engine) inputTCP(now mono.Time, p *pkt.Packet, d *ip.Datagram) {
 	}
 	e.seg.Parse(t)
 	e.seg.ECN = d.ECN()
+	if e.seg.ECN == wire.CE {
+		e.stats.Count[TCPMarked]++
+	}
 	e.seg.Segs = max(1, p.Segs)
 	if e.seg.Opts.Has&wire.HasBad != 0 {
 		e.stats.Count[TCPBadOptions]++

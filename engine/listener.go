@@ -309,6 +309,10 @@ func (e *Engine) inputHalfOpen(now mono.Time, i uint32, f *Flow, iface *Interfac
 	case tcp.HalfOpenGone:
 		e.stats.Count[HalfOpenReset]++
 		e.dropHalfOpen(i)
+	case tcp.HalfOpenContradicted:
+		e.stats.Count[HalfOpenContradicted]++
+		e.dropHalfOpen(i)
+		e.reset(now, f, iface)
 	case tcp.HalfOpenEstablished:
 		e.establish(now, i)
 	}

@@ -443,7 +443,7 @@ func (e *refEnd) replies() (all []reference.Reply, text bool) {
 		}
 		text = text || own
 		r := reference.Reply{SEQ: s.SEQ, ACK: s.ACK}
-		switch s.Flags &^ (wire.FlagPSH | wire.FlagFIN) {
+		switch s.Flags &^ (wire.FlagPSH | wire.FlagFIN | wire.FlagECE) { // ECE of a SYN-ACK is RFC 3168's
 		case wire.FlagRST:
 			r.Kind = reference.KindRST
 		case wire.FlagRST | wire.FlagACK:

@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/handfast/handfast/ip"
+import (
+	"github.com/handfast/handfast/ip"
+	"github.com/handfast/handfast/tcp"
+)
 
 // Counter numbers something that is counted.
 type Counter uint8
@@ -22,12 +25,16 @@ const (
 	TCPActiveOpens
 	TCPPassiveOpens
 	TCPRefused
+	TCPMarked
+	TCPAgreedECN
+	TCPReducedForMarks
 	ListenDropped
 	ListenOverflow
 	ListenHalfOpenOverflow
 	HalfOpenOverflow
 	HalfOpenTimeout
 	HalfOpenReset
+	HalfOpenContradicted
 	SYNACKsSent
 	SYNCookiesSent
 	SYNCookiesAccepted
@@ -82,12 +89,16 @@ var counterTable = [NumCounters]struct{ name, help string }{
 	TCPActiveOpens:         {"tcp_active_opens", "connections begun by us"},
 	TCPPassiveOpens:        {"tcp_passive_opens", "connections established from a listener"},
 	TCPRefused:             {"tcp_refused", "connections of ours that ended before they were established"},
+	TCPMarked:              {"tcp_marked", "segments that arrived with Congestion Experienced; a super-segment is one (RFC 3168)"},
+	TCPAgreedECN:           {"tcp_agreed_ecn", "connections whose ends agreed to use ECN or AccECN (RFC 3168, RFC 9768)"},
+	TCPReducedForMarks:     {"tcp_reduced_for_marks", "times that a window was reduced because of congestion marks (RFC 3168 §6.1.2)"},
 	ListenDropped:          {"listen_dropped", "dropped: a segment that LISTEN has no use for"},
 	ListenOverflow:         {"listen_overflow", "dropped: the queue of completed handshakes is full"},
 	ListenHalfOpenOverflow: {"listen_half_open_overflow", "SYNs when the listener's half-open records are used up; cookies answer"},
 	HalfOpenOverflow:       {"half_open_overflow", "SYNs when all half-open records are used up; cookies answer"},
 	HalfOpenTimeout:        {"half_open_timeout", "half-open records given up after the last SYN-ACK"},
 	HalfOpenReset:          {"half_open_reset", "half-open records ended by a RST or SYN of the peer"},
+	HalfOpenContradicted:   {"half_open_contradicted", "half-open records ended because SYNs of one handshake asked for RFC 3168 and for AccECN (RFC 9768 §3.1.5)"},
 	SYNACKsSent:            {"syn_acks_sent", "SYN-ACKs sent from half-open records, repeated ones included"},
 	SYNCookiesSent:         {"syn_cookies_sent", "SYN-ACKs sent without a record (RFC 4987 §3.6)"},
 	SYNCookiesAccepted:     {"syn_cookies_accepted", "connections established from a cookie"},
@@ -122,6 +133,16 @@ var counterTable = [NumCounters]struct{ name, help string }{
 	ICMPErrorsLimited:      {"icmp_errors_limited", "ICMP errors not sent because too many were due"},
 	ICMPUnknown:            {"icmp_unknown", "ICMP messages of no use to a host"},
 	ICMPSourceQuench:       {"icmp_source_quench", "Source Quench, silently discarded (RFC 9293 §3.9.2.2)"},
+}
+
+// countECN counts what a connection tells of ECN.
+func (e *Engine) countECN(events tcp.Events) {
+	if events&tcp.EventECN != 0 {
+		e.stats.Count[TCPAgreedECN]++
+	}
+	if events&tcp.EventMarked != 0 {
+		e.stats.Count[TCPReducedForMarks]++
+	}
 }
 
 // String returns the counter's name.

@@ -182,7 +182,7 @@ func TestSYNCookieTimestamp(t *testing.T) {
 		if c == nil || c.State() != tcp.Established {
 			t.Fatalf("connection %d: %v", i, c)
 		}
-		if b := one(t, h); int32(b.Opts.TSVal-a.Opts.TSVal) < 0 || b.Opts.TSVal-a.Opts.TSVal >= 32 {
+		if b := one(t, h); int32(b.Opts.TSVal-a.Opts.TSVal) < 0 || b.Opts.TSVal-a.Opts.TSVal >= 64 {
 			t.Errorf("timestamp %d after %d", b.Opts.TSVal, a.Opts.TSVal)
 		}
 		h.Advance(time.Millisecond)

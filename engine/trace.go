@@ -21,7 +21,7 @@ func (e *Engine) traceRecord(now mono.Time, kind trace.Kind, why trace.Why, id u
 	}
 	ev := trace.Event{At: now, Conn: uint64(id), Kind: kind, Why: why, From: uint8(s), To: uint8(s),
 		Flags: seg.Flags, Segs: max(1, seg.Segs), Seq: uint32(seg.SEQ), Ack: uint32(seg.ACK),
-		Len: uint32(seg.Data.Len()), SACKBlocks: seg.Opts.NSACK, Window: uint32(seg.WND)}
+		Len: uint32(seg.Data.Len()), SACKBlocks: seg.Opts.NSACK, ECN: seg.ECN, Window: uint32(seg.WND)}
 	if seg.Flags&wire.FlagSYN == 0 {
 		ev.Window <<= scale // RFC 7323 §2.2: never that of a SYN
 	} else if seg.Opts.Has&wire.HasMSS != 0 {
@@ -48,7 +48,7 @@ func (e *Engine) traceHalfOpen(now mono.Time, h *halfOpen, v tcp.HalfOpenVerdict
 	scale, _ := h.rec.Scales(e.tcp)
 	e.traceRecord(now, trace.SegmentIn, trace.WhyNone, h.rec.ID, tcp.SynReceived, &e.seg, scale)
 	switch v {
-	case tcp.HalfOpenGone:
+	case tcp.HalfOpenGone, tcp.HalfOpenContradicted:
 		on, why := tcp.OnSYN, trace.WhyNone
 		if e.seg.Flags&wire.FlagRST != 0 {
 			on, why = tcp.OnRST, trace.WhyPeerReset

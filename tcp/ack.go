@@ -156,7 +156,7 @@ func (c *TCB) acknowledge(now mono.Time, seg *Segment, acked, flight, prior uint
 		c.leaveRecovery(now)
 	}
 	c.sampleRate(now, acked, flight, prior)
-	if acked > 0 && !inRecovery && !c.has(fRecovery) || c.ownsRecovery() {
+	if grow := c.ecnGrowth(); acked > 0 && grow && !inRecovery && !c.has(fRecovery) || c.ownsRecovery() {
 		c.cfg.Congestion.OnAck(&c.cc, &o.sample)
 	}
 	c.updatePacing()

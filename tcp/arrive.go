@@ -15,7 +15,7 @@ func (c *TCB) Arrive(now mono.Time, seg *Segment) (reset bool) {
 	if c.cfg != nil && c.cfg.Trace != nil {
 		c.traceSegment(now, trace.SegmentIn, seg, trace.WhyNone)
 	}
-	if c.state == Established && seg.Flags&^wire.FlagPSH == wire.FlagACK && seg.SEQ == c.rcv.NXT &&
+	if c.state == Established && seg.Flags&^(wire.FlagPSH|ecnFlags) == wire.FlagACK && seg.SEQ == c.rcv.NXT &&
 		c.rcv.ooo == nil && c.arriveFast(now, seg) {
 		seg.Data.Release() // a pure ACK may still hold its buffer
 		return false
@@ -56,6 +56,9 @@ func (c *TCB) arriveFast(now mono.Time, seg *Segment) bool {
 		}
 	}
 	c.heard(now)
+	if c.ecn != nil {
+		c.ecnArrived(now, seg, int(n))
+	}
 	if seg.ACK != c.snd.UNA {
 		c.newACK(now, seg)
 	}
@@ -100,6 +103,7 @@ func (c *TCB) arriveSynSent(now mono.Time, seg *Segment) (reset bool) {
 	c.rcv.edge = c.rcv.NXT.Add(int(synWindow(c.rcv.size)))
 	p := peerOptions(&seg.Opts)
 	c.negotiate(&p, !c.cfg.NoWindowScale)
+	c.ecnAnswered(seg)
 	if c.has(fTimestamps) {
 		c.tsRecent, c.tsRecentAge = seg.Opts.TSVal, now
 	}
@@ -112,6 +116,7 @@ func (c *TCB) arriveSynSent(now mono.Time, seg *Segment) (reset bool) {
 		return false
 	}
 	c.synAcked(now, seg, OnSYNACK)
+	c.ecnSYNACK(now, seg)
 	c.owe(pendACK, trace.WhyHandshake)
 	// Data on the SYN-ACK goes on at the sixth step.
 	seg.SEQ++

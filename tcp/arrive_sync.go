@@ -14,13 +14,15 @@ func (c *TCB) arriveSync(now mono.Time, seg *Segment) (reset bool) {
 		return false
 	}
 	if c.repeatedSYN(seg) {
-		return false
+		return c.ecnRepeatedSYN(now, seg)
 	}
+	c.accSYNACKAgain(seg)
 	if c.simultaneousSYNACK(seg) {
 		seg.SEQ++
 		seg.Flags &^= wire.FlagSYN
 		seg.unscaled = true
 	}
+	n := seg.Data.Len()
 	if !c.checkSequence(now, seg) { // first
 		return false
 	}
@@ -47,6 +49,9 @@ func (c *TCB) arriveSync(now mono.Time, seg *Segment) (reset bool) {
 		}
 	}
 	c.heard(now)
+	if c.ecn != nil && c.acceptableACK(seg) {
+		c.ecnArrived(now, seg, n)
+	}
 	if !c.checkACK(now, seg) || c.state == Closed || c.state == TimeWait {
 		if c.state == TimeWait && seg.Has(wire.FlagFIN) {
 			c.owe(pendACK, trace.WhyTimeWait) // a FIN is always answered, the eighth step

@@ -72,6 +72,7 @@ func (c *TCB) Accept(now mono.Time, cfg *Config, h *HalfOpen) {
 	c.rcv.IRS, c.rcv.NXT, c.rcv.lastACK = h.IRS, h.IRS+1, h.IRS+1
 	c.rcv.edge = c.rcv.NXT.Add(int(h.window(cfg)))
 	c.negotiate(&h.peer, h.WScaleOK)
+	c.acceptECN(h)
 	if h.peer.Has&optTimestamps == 0 {
 		c.tsOffset = 0
 	}

@@ -21,6 +21,8 @@ type Config struct {
 	NoRACK        bool   // with SACK, find losses as RFC 6675 does instead of RFC 8985
 	NoTLP         bool   // no tail loss probes, RFC 8985 §7
 	NoPacing      bool   // departures are spread only if the congestion control says how
+	NoECNFallback bool   // go on asking for ECN, and agreeing to AccECN, however many SYNs and SYN-ACKs are lost
+	ECN           ECN    // what to ask for and to agree to, RFC 3168 and RFC 9768
 	Nagle         bool   // a connection's Nagle switch, initially
 	Congestion    cc.Algorithm
 
@@ -77,7 +79,7 @@ const (
 func DefaultConfig(p Profile) *Config {
 	c := &Config{
 		Profile: p, SendBuffer: 2 << 20, ReceiveBuffer: 2 << 20, WindowScale: 7, Nagle: true,
-		Congestion: cc.Cubic{},
+		Congestion: cc.Cubic{}, ECN: ECNAccept,
 		InitialRTO: time.Second, MinRTO: 200 * time.Millisecond, MaxRTO: 120 * time.Second,
 		DelayedACK: 40 * time.Millisecond, QuickACKs: 16, SillyOverride: 200 * time.Millisecond,
 		TimeWait: 60 * time.Second, FinWait2: 60 * time.Second,

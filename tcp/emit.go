@@ -14,6 +14,9 @@ import (
 // The references in seg.Data belong to the caller.
 func (c *TCB) Emit(now mono.Time, seg *Segment, room uint32) bool {
 	seg.Reset()
+	if c.accWhole() {
+		room = 0
+	}
 	if c.pend&pendRST != 0 {
 		return c.emitRST(now, seg)
 	}
@@ -32,6 +35,9 @@ func (c *TCB) Emit(now mono.Time, seg *Segment, room uint32) bool {
 			c.settle(now)
 			return false
 		}
+	}
+	if c.accAnswers() && c.emitACK(now, seg) {
+		return true
 	}
 	if c.state != FinWait2 && c.state != TimeWait && c.emitPayload(now, seg, room) {
 		return true
@@ -72,6 +78,7 @@ func (c *TCB) sent(now mono.Time, seg *Segment, why trace.Why) bool {
 	seg.WND = c.advertise()
 	c.pend &^= pendACK
 	c.deadlines[dDelayedACK] = 0
+	c.ecnSent(seg)
 	c.count(now, seg, why)
 	return true
 }
@@ -97,6 +104,7 @@ func (c *TCB) emitRST(now mono.Time, seg *Segment) bool {
 		seg.Opts.Has |= wire.HasTimestamps
 		seg.Opts.TSVal, seg.Opts.TSEcr = c.tsNow(now), c.tsRecent
 	}
+	c.ecnSent(seg)
 	c.count(now, seg, c.why)
 	return true
 }
@@ -117,6 +125,7 @@ func (c *TCB) emitSYN(now mono.Time, seg *Segment) bool {
 	c.synOptions(now, &seg.Opts)
 	c.snd.NXT = maxSeq(c.snd.NXT, c.snd.ISS+1)
 	c.synFastOpen(seg)
+	c.ecnSYN(seg)
 	if c.snd.MAX == c.snd.ISS {
 		c.snd.MAX = c.snd.NXT
 		c.rttStart = now
@@ -153,7 +162,7 @@ func (c *TCB) emitData(now mono.Time, seg *Segment, room uint32) bool {
 		room = 0 // one urgent pointer cannot be right in all pieces of a super-segment
 	}
 	usable, cwnd := c.usable(), c.cwndRoom()
-	if usable <= 0 {
+	if usable <= 0 || c.ecnWait(now) > 0 {
 		return c.refuse(seg)
 	}
 	if cwnd < mss && cwnd < avail && c.inFlight() > 0 || cwnd <= 0 {
@@ -202,7 +211,7 @@ func (c *TCB) refuse(seg *Segment) bool { seg.Reset(); return false }
 // cutSize is the payload of a full segment with the options that seg has.
 func (c *TCB) cutSize(seg *Segment) int {
 	mss := int(c.effMSS())
-	if seg.Opts.NSACK > 0 {
+	if seg.Opts.NSACK > 0 || seg.Opts.Has&wire.HasAccECN != 0 {
 		mss = int(c.snd.MSS) - seg.Opts.Len()
 	}
 	return max(mss, 1)
@@ -240,6 +249,7 @@ func (c *TCB) silly(n, avail, usable, mss int, fin, override bool) (int, bool) {
 // FIN behind them.
 func (c *TCB) makeData(now mono.Time, seg *Segment, n int, fin bool, why trace.Why) {
 	seg.SEQ = c.snd.NXT
+	c.ecnData(seg, n)
 	if n > 0 {
 		seg.Data = c.snd.queue.view(c.snd.NXT, n)
 	}

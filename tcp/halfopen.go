@@ -51,6 +51,7 @@ type HalfOpen struct {
 	V6            bool
 	Retransmitted bool
 	retries       uint8
+	ecn           halfECN
 	Sent          mono.Time // the SYN-ACK
 	Deadline      mono.Time // its retransmission
 	challenge     mono.Time
@@ -66,6 +67,7 @@ func NewHalfOpen(now mono.Time, cfg *Config, seg *Segment, p *Params) HalfOpen {
 		h.TSRecent = seg.Opts.TSVal
 	}
 	h.WScaleOK = h.peer.Has&wire.HasWScale != 0 && !cfg.NoWindowScale
+	h.ecn = halfECN{mode: cfg.answerECN(seg), syn: seg.ECN}
 	return h
 }
 
@@ -108,6 +110,7 @@ func (h *HalfOpen) SYNACK(now mono.Time, cfg *Config, out *Segment) {
 		o.Has |= wire.HasTimestamps
 		o.TSVal, o.TSEcr = h.tsNow(now), h.TSRecent
 	}
+	h.ecn.answer(cfg, out, h.retries, h.Retransmitted)
 }
 
 // ACK fills out with a bare ACK in SYN-RECEIVED: the answer to what is
@@ -116,6 +119,9 @@ func (h *HalfOpen) ACK(now mono.Time, cfg *Config, out *Segment) {
 	out.Reset()
 	out.SEQ, out.ACK = h.ISS+1, h.IRS+1
 	out.Flags = wire.FlagACK
+	if h.ecn.mode == FeedbackAccurate {
+		out.Flags |= aceStart
+	}
 	out.WND = h.window(cfg)
 	if h.WScaleOK {
 		out.WND >>= cfg.windowScale()
@@ -131,18 +137,23 @@ type HalfOpenVerdict uint8
 
 // The verdicts of HalfOpen.Arrive.
 const (
-	HalfOpenDrop        HalfOpenVerdict = iota
-	HalfOpenACK                         // answer with ACK
-	HalfOpenSYNACK                      // the SYN came again: answer with SYNACK
-	HalfOpenReset                       // answer with ResetFor
-	HalfOpenGone                        // back to LISTEN: forget the record
-	HalfOpenEstablished                 // TCB.Accept, then Arrive with this segment
+	HalfOpenDrop         HalfOpenVerdict = iota
+	HalfOpenACK                          // answer with ACK
+	HalfOpenSYNACK                       // the SYN came again: answer with SYNACK
+	HalfOpenReset                        // answer with ResetFor
+	HalfOpenGone                         // back to LISTEN: forget the record
+	HalfOpenEstablished                  // TCB.Accept, then Arrive with this segment
+	HalfOpenContradicted                 // answer with ResetFor, and back to LISTEN: RFC 9768 §3.1.5
 )
 
 // Arrive is RFC 9293 §3.10.7.4 for SYN-RECEIVED after a passive OPEN.
 func (h *HalfOpen) Arrive(now mono.Time, cfg *Config, seg *Segment) HalfOpenVerdict {
 	nxt := h.IRS + 1
 	if seg.Flags&(wire.FlagSYN|wire.FlagACK|wire.FlagRST) == wire.FlagSYN && seg.SEQ == h.IRS {
+		if !h.ecn.synAgain(cfg, seg) {
+			CheckEdge(SynReceived, Listen, OnSYN)
+			return HalfOpenContradicted
+		}
 		h.Retransmitted = true // Karn: which SYN-ACK will be acknowledged nobody knows
 		return HalfOpenSYNACK
 	}

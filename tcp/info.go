@@ -43,6 +43,12 @@ type Info struct {
 	Persist        bool
 	Timestamps     bool
 	SACK           bool
+	Feedback       Feedback // of congestion marks: none, RFC 3168, AccECN
+	ECNCapable     bool     // new data is marked ECN-capable
+	MarksIn        uint32   // packets that arrived with Congestion Experienced
+	MarksReported  uint32   // marks the peer reported; with RFC 3168, ACKs with ECE
+	EchoesOut      uint32   // segments sent with ECE, RFC 3168
+	MarkReductions uint32   // of the window, because of marks
 	NoDelay        bool
 	FastOpen       FastOpenResult // RFC 7413
 	Congestion     string
@@ -57,6 +63,7 @@ func (c *TCB) Info(i *Info) {
 		Retransmits: c.retransmits, Backoff: c.backoff, Probes: c.keepSent, DupACKs: c.dupACKs,
 		Recovery: c.has(fRecovery), Persist: c.has(fPersist), Timestamps: c.has(fTimestamps), SACK: c.has(fSACK),
 		NoDelay: !c.has(fNagle), FastOpen: c.fastOpened}
+	c.ecnInfo(i)
 	if c.cfg == nil {
 		return
 	}

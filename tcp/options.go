@@ -75,12 +75,12 @@ func (c *TCB) segOptions(now mono.Time, o *wire.TCPOptions) {
 		o.TSVal, o.TSEcr = c.tsNow(now), c.tsRecent
 		room = 3
 	}
-	if c.rcv.ooo == nil || !c.has(fSACK) || len(c.rcv.ooo.ranges) == 0 {
-		return
-	}
 	const head, block = 4, 8 // two NOPs, kind and length; two sequence numbers
-	if room = min(room, (int(c.effMSS())-1-head)/block); room > 0 {
-		o.NSACK = uint8(c.rcv.ooo.blocks(o.SACK[:room]))
-		o.Has |= wire.HasSACK
+	if c.rcv.ooo != nil && c.has(fSACK) && len(c.rcv.ooo.ranges) > 0 {
+		if room = min(room, (int(c.effMSS())-1-head)/block); room > 0 {
+			o.NSACK = uint8(c.rcv.ooo.blocks(o.SACK[:room]))
+			o.Has |= wire.HasSACK
+		}
 	}
+	c.accOption(o)
 }

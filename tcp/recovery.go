@@ -52,7 +52,7 @@ func (c *TCB) enterRecovery(now mono.Time, flight uint32) {
 	c.flags &^= fPartialACK
 	c.recover = c.snd.MAX
 	c.startUndo()
-	c.cfg.Congestion.OnLossEvent(&c.cc, &cc.Loss{Now: now, Flight: min(flight, max(c.cc.Cwnd, 2*c.effMSS())), MSS: c.effMSS()})
+	c.onLoss(&cc.Loss{Now: now, Flight: min(flight, max(c.cc.Cwnd, 2*c.effMSS())), MSS: c.effMSS()})
 	c.owe(pendRetransmit, trace.WhyFastRetransmit)
 	c.traceCongestion(now, trace.WhyRecoveryEntered)
 }
@@ -191,7 +191,7 @@ func (c *TCB) markLost(now mono.Time) (wait time.Duration) {
 // tailProbeRepaired reduces the window for a loss that a probe repaired before
 // anybody saw it: RFC 8985 §7.4.2.
 func (c *TCB) tailProbeRepaired(now mono.Time, flight uint32) {
-	c.cfg.Congestion.OnLossEvent(&c.cc, &cc.Loss{Now: now, Flight: min(flight, max(c.cc.Cwnd, 2*c.effMSS())), MSS: c.effMSS()})
+	c.onLoss(&cc.Loss{Now: now, Flight: min(flight, max(c.cc.Cwnd, 2*c.effMSS())), MSS: c.effMSS()})
 	if !c.ownsRecovery() {
 		c.cc.Cwnd = min(c.cc.Cwnd, c.cc.SSThresh)
 	}

@@ -59,7 +59,7 @@ func (s *Segment) Parse(t wire.TCP) {
 // Script returns the segment in script notation, with absolute numbers.
 func (s *Segment) Script(out bool) wire.Script {
 	return wire.Script{Out: out, Flags: s.Flags, Seq: uint32(s.SEQ), Len: uint32(s.Data.Len()),
-		Ack: uint32(s.ACK), HasWin: true, Win: uint32(s.WND), Urg: s.UP, Cut: s.MSSCut, Opts: s.Opts}
+		Ack: uint32(s.ACK), ECN: s.ECN, HasWin: true, Win: uint32(s.WND), Urg: s.UP, Cut: s.MSSCut, Opts: s.Opts}
 }
 
 // String prints the segment in script notation.

@@ -10,15 +10,18 @@ import (
 // A SYN cookie is an initial sequence number that holds what a half-open
 // record would: RFC 4987 §3.6. 32 bits have room for little, so that the
 // options travel in the low bits of our timestamp, which the peer sends back;
-// without timestamps there is neither window scaling nor SACK.
+// without timestamps there is neither window scaling nor SACK nor the ECN of RFC
+// 3168. AccECN needs no place: the ACK tells that it was agreed on, RFC 9768 §5.1.
 //
 //	cookie     5 bits of the time  3 bits of the MSS  24 bits of a keyed hash
-//	timestamp  ... 1 bit of SACK  4 bits of window scale, 15 for none
+//	timestamp  ... 1 bit of ECN  1 bit of SACK  4 bits of window scale, 15 for none
 const (
 	cookieMSSBits    = 3
 	cookieHashBits   = 24
-	cookieOptionBits = 5
+	cookieOptionBits = 6
 	cookieNoScale    = 15
+	cookieSACK       = 1 << 4
+	cookieECN        = 1 << 5
 
 	// CookiePeriod is the unit of time in a cookie; one is good for at least
 	// one and less than two of them.
@@ -49,6 +52,9 @@ func (h *HalfOpen) Cookie(now mono.Time, cfg *Config, hash func(uint64) uint64) 
 	if !h.timestamps(cfg) {
 		h.peer.Has &^= wire.HasWScale | wire.HasSACKPermitted
 		h.WScaleOK = false
+		if h.ecn.mode == FeedbackClassic {
+			h.ecn.mode = FeedbackNone
+		}
 	}
 	h.ISS = cookie(h.IRS, uint32(int64(now)/int64(CookiePeriod)), uint32(k), hash)
 }
@@ -61,7 +67,7 @@ func cookie(irs Seq, period, k uint32, hash func(uint64) uint64) Seq {
 
 // CookieSYNACK is SYNACK for a record whose ISS is a cookie, with the options
 // in the timestamp. It never runs ahead of the clock, and lags by less than
-// 32 ms.
+// 64 ms.
 func (h *HalfOpen) CookieSYNACK(now mono.Time, cfg *Config, out *Segment) {
 	h.SYNACK(now, cfg, out)
 	if out.Opts.Has&wire.HasTimestamps == 0 {
@@ -72,7 +78,10 @@ func (h *HalfOpen) CookieSYNACK(now mono.Time, cfg *Config, out *Segment) {
 		say = uint32(h.peer.WScale)
 	}
 	if out.Opts.Has&wire.HasSACKPermitted != 0 {
-		say |= 1 << 4
+		say |= cookieSACK
+	}
+	if h.ecn.mode == FeedbackClassic {
+		say |= cookieECN
 	}
 	const mask = 1<<cookieOptionBits - 1
 	ts := out.Opts.TSVal&^mask | say
@@ -101,10 +110,14 @@ func (h *HalfOpen) FromCookie(now mono.Time, cfg *Config, seg *Segment, p *Param
 		if scale := said & 15; scale != cookieNoScale && !cfg.NoWindowScale {
 			h.peer.WScale, h.peer.Has, h.WScaleOK = uint8(scale), h.peer.Has|wire.HasWScale, true
 		}
-		if said>>4&1 != 0 {
+		if said&cookieSACK != 0 {
 			h.peer.Has |= wire.HasSACKPermitted
 		}
+		if said&cookieECN != 0 && cfg.ECN.accept() != FeedbackNone {
+			h.ecn.mode = FeedbackClassic
+		}
 	}
+	h.ecnFromACK(cfg, seg)
 	CheckEdge(Listen, SynReceived, OnSYN)
 	return true
 }

@@ -115,6 +115,7 @@ const (
 	fSYNUnacked              // our SYN is outstanding or not sent yet
 	fPartialACK              // a partial ACK was seen in this recovery
 	fNoReports               // soft errors are not reported
+	fPlainSYN    = 1 << 31   // a SYN went that does not ask for ECN, after one that did
 )
 
 // TCB is a transmission control block, RFC 9293 §3.3.1: one connection. The
@@ -126,6 +127,7 @@ type TCB struct {
 	cc  cc.State
 	out *outstanding // nil while nothing was sent lately
 	fo  *fastOpen    // nil without TCP Fast Open
+	ecn *ecnState    // nil: not in use
 
 	deadlines [numDeadlines]mono.Time
 	SRTT      time.Duration // RFC 6298; 0 before the first sample
@@ -183,7 +185,7 @@ type Params struct {
 }
 
 // Events are things that happened since TakeEvents was last called.
-type Events uint8
+type Events uint16
 
 // The events.
 const (
@@ -194,6 +196,8 @@ const (
 	EventWritable                     // room to queue appeared, or an error
 	EventState                        // the state changed
 	EventFastOpen                     // TakeFastOpenNews has something new
+	EventECN                          // both ends agreed to use ECN or AccECN
+	EventMarked                       // the window was reduced because of congestion marks
 )
 
 // Reason says why a connection ended, or what troubles it.

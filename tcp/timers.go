@@ -181,6 +181,7 @@ func (c *TCB) repairTimeout(now mono.Time) {
 	c.flags |= fLoss
 	c.inflate, c.dupACKs = 0, 0
 	c.recover = c.snd.MAX // RFC 6582 §4: late duplicates start no new recovery
+	c.ecnReduced()
 	o.tail = tailProbe{}
 	c.pend &^= pendTLP
 	c.pend |= pendRetransmit
@@ -246,6 +247,9 @@ func (c *TCB) startPersist(now mono.Time) {
 	d := c.backedOff() // the first after one RTO, then doubling: SHLD-29, SHLD-30
 	if c.usable() > 0 {
 		d = c.cfg.SillyOverride
+		if w := c.ecnWait(now); w > 0 {
+			d = w
+		}
 	}
 	c.deadlines[dRetransmit] = now.Add(d)
 }

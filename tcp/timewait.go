@@ -20,6 +20,7 @@ type TimeWaitRecord struct {
 	maxWND         uint32    // the largest the peer ever offered
 	WND            uint16    // for the ACK, as on the wire
 	Timestamps     bool
+	ace            uint8 // of AccECN, for the ACK
 }
 
 // TimeWaitRecord returns the record of a TCB in TIME-WAIT. The TCB may be
@@ -28,7 +29,7 @@ func (c *TCB) TimeWaitRecord() TimeWaitRecord {
 	return TimeWaitRecord{SndNXT: c.snd.MAX, RcvNXT: c.rcv.NXT, Deadline: c.deadlines[dLinger],
 		TSRecent: c.tsRecent, TSOffset: c.tsOffset, challenge: c.challenge,
 		wnd: c.rcv.WND(), maxWND: c.snd.maxWND, WND: uint16(min(c.rcv.WND()>>c.rcv.scale, 65535)),
-		Timestamps: c.has(fTimestamps)}
+		Timestamps: c.has(fTimestamps), ace: c.accLast()}
 }
 
 // TimeWaitVerdict is what comes of a segment for a connection in TIME-WAIT.
@@ -119,7 +120,7 @@ func (r *TimeWaitRecord) Challenge(now mono.Time, cfg *Config) TimeWaitVerdict {
 // ACK fills out with the record's answer.
 func (r *TimeWaitRecord) ACK(now mono.Time, out *Segment) {
 	out.Reset()
-	out.SEQ, out.ACK, out.Flags, out.WND = r.SndNXT, r.RcvNXT, wire.FlagACK, r.WND
+	out.SEQ, out.ACK, out.Flags, out.WND = r.SndNXT, r.RcvNXT, wire.FlagACK|wire.TCPFlags(r.ace)<<aceShift, r.WND
 	if r.Timestamps {
 		out.Opts.Has |= wire.HasTimestamps
 		out.Opts.TSVal = uint32(int64(now)/int64(time.Millisecond)) + r.TSOffset

@@ -36,7 +36,7 @@ func (c *TCB) endWhy(on Trigger, err Reason) trace.Why {
 func (c *TCB) traceSegment(now mono.Time, kind trace.Kind, seg *Segment, why trace.Why) {
 	e := c.event(now, kind, why)
 	e.Seq, e.Ack, e.Flags, e.Len = uint32(seg.SEQ), uint32(seg.ACK), seg.Flags, uint32(seg.Data.Len())
-	e.SACKBlocks = seg.Opts.NSACK
+	e.SACKBlocks, e.ECN = seg.Opts.NSACK, seg.ECN
 	e.Segs = max(1, seg.Segs)
 	switch {
 	case seg.Flags&wire.FlagSYN != 0 && seg.Opts.Has&wire.HasMSS != 0:

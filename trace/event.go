@@ -68,6 +68,7 @@ const (
 	WhySpurious
 	WhyFastOpen
 	WhySYNCookie
+	WhyCongestionMark
 	WhyEnd // not a reason: how many there are
 )
 
@@ -81,6 +82,7 @@ type Event struct {
 	From, To   uint8 // states before and after, as numbered by StateName; equal when nothing changed
 	On         uint8 // of a StateChange: the trigger, as package tcp numbers it
 	SACKBlocks uint8
+	ECN        uint8 // of a segment: the codepoint of its IP header
 	Flags      wire.TCPFlags
 	Segs       uint16 // wire segments in a super-segment
 	MSS        uint16 // of a SYN, its option (0: none); of a super-segment, the size of its cuts

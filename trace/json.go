@@ -38,6 +38,7 @@ func (j *JSON) Close() error { return j.out.flush() }
 //	          left out when 0
 //	flags     letters as wire.TCPFlags prints them; seq, ack, len, win come
 //	          with it, for segments and drops
+//	ecn       the ECN field of the IP header, 0 to 3, left out when 0
 //	segs, mss, sack, cwnd, ssthresh, flight   numbers, left out when 0
 //	srtt, rto                                 ns, left out when 0
 //
@@ -67,6 +68,7 @@ func AppendJSON(dst []byte, ev *Event) []byte {
 		dst = appendMember(dst, "len", uint64(ev.Len))
 		dst = appendMember(dst, "win", uint64(ev.Window))
 	}
+	dst = appendNonzero(dst, "ecn", int64(ev.ECN))
 	dst = appendNonzero(dst, "segs", int64(ev.Segs))
 	dst = appendNonzero(dst, "mss", int64(ev.MSS))
 	dst = appendNonzero(dst, "sack", int64(ev.SACKBlocks))

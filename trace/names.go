@@ -73,6 +73,7 @@ var whys = [WhyEnd]string{
 	WhySpurious:          "spurious",
 	WhyFastOpen:          "fast open",
 	WhySYNCookie:         "syn cookie",
+	WhyCongestionMark:    "congestion mark",
 }
 
 // String returns the reason in lower-case words, "none" for the zero Why, "?"

@@ -146,7 +146,7 @@ func appendMicros(dst []byte, us uint64) []byte {
 // describes. The event knows no options but the MSS of a SYN.
 func (ev *Event) Script(s *wire.Script) {
 	*s = wire.Script{
-		Out: ev.Kind == SegmentOut, Flags: ev.Flags,
+		Out: ev.Kind == SegmentOut, ECN: ev.ECN, Flags: ev.Flags,
 		Seq: ev.Seq, Len: ev.Len, Ack: ev.Ack, HasWin: true, Win: ev.Window,
 	}
 	switch {

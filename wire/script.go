@@ -7,12 +7,13 @@ import (
 )
 
 // Script is a TCP segment as one line of text, in the notation of packetdrill
-// with one addition, "cut":
+// with two additions, "cut" and the flag A:
 //
 //	> P. 1:5001(5000) ack 1 win 1000 urg 5 cut 1000 <nop,nop,TS val 10 ecr 7>
 //
 // The arrow says whether the segment leaves (>) or arrives (<); then come the
-// flags as TCPFlags.AppendTo writes them, the range of sequence numbers with
+// codepoint of the IP header's ECN field in brackets, unless it is Not-ECT:
+// [ect0], [ect1] or [ce]; the flags as TCPFlags.AppendTo writes them, the range of sequence numbers with
 // its length in octets of data (SYN and FIN do not count), and what else there
 // is in this order. Numbers are decimal and as on the wire or relative to
 // whatever the reader has agreed on.
@@ -27,8 +28,9 @@ import (
 // counter. "bad" stands for an illegal length and "opt 253 0a0b" for an option
 // that is not understood; the latter is written but not read.
 type Script struct {
-	Out    bool // leaves: ">"
-	HasWin bool // Win counts
+	Out    bool  // leaves: ">"
+	HasWin bool  // Win counts
+	ECN    uint8 // NotECT, ECT1, ECT0 or CE
 	Flags  TCPFlags
 	Urg    uint16 // urgent pointer; written with FlagURG or when not 0
 	Cut    uint16 // bytes per wire segment of a super-segment, 0 for an ordinary one
@@ -48,6 +50,7 @@ func (s *Script) AppendText(dst []byte) []byte {
 	} else {
 		dst = append(dst, "< "...)
 	}
+	dst = append(dst, ecnMarks[s.ECN&ECNMask]...)
 	dst = s.Flags.AppendTo(dst)
 	dst = appendNum(append(dst, ' '), s.Seq)
 	dst = appendNum(append(dst, ':'), s.Seq+s.Len)
@@ -79,6 +82,9 @@ func (s *Script) AppendText(dst []byte) []byte {
 	}
 	return append(dst, '>')
 }
+
+// ecnMarks are the codepoints as they are written.
+var ecnMarks = [4]string{ECT1: "[ect1] ", ECT0: "[ect0] ", CE: "[ce] "}
 
 // String returns the line AppendText writes.
 func (s *Script) String() string {

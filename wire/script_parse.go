@@ -30,6 +30,10 @@ func ParseScript(text string) (Script, error) {
 	if s.Out = p.accept(">"); !s.Out {
 		p.expect("<")
 	}
+	if p.accept("[") {
+		s.ECN = p.codepoint()
+		p.expect("]")
+	}
 	s.Flags = p.flags()
 	p.sequence(&s)
 	p.space()
@@ -149,6 +153,24 @@ func (p *scriptParser) number(limit uint32) uint32 {
 	}
 	p.pos += n
 	return uint32(v)
+}
+
+// codepoint reads the name of an ECN field.
+func (p *scriptParser) codepoint() uint8 {
+	p.space()
+	at := p.pos
+	switch p.word() {
+	case "noecn":
+		return NotECT
+	case "ect0":
+		return ECT0
+	case "ect1":
+		return ECT1
+	case "ce":
+		return CE
+	}
+	p.fail(at, "ect0, ect1, ce or noecn")
+	return NotECT
 }
 
 func (p *scriptParser) flags() (f TCPFlags) {

@@ -155,6 +155,10 @@ func (p *Conn) dispatchHalfOpen(seg *tcp.Segment) {
 		}
 		p.change(tcp.SynReceived, tcp.Listen, on)
 		p.phase = phaseListen
+	case tcp.HalfOpenContradicted:
+		p.reset(seg)
+		p.change(tcp.SynReceived, tcp.Listen, tcp.OnSYN)
+		p.phase = phaseListen
 	case tcp.HalfOpenEstablished:
 		p.phase = phaseTCB
 		p.tcb.Accept(p.now, p.cfg, &p.half)

@@ -57,7 +57,7 @@ func (p *Conn) absolute(l *line, seg *tcp.Segment) {
 	if l.Flags&wire.FlagACK != 0 {
 		seg.ACK += tcp.Seq(ack)
 	}
-	seg.Flags, seg.WND, seg.UP = l.Flags, uint16(l.Win), l.Urg
+	seg.Flags, seg.WND, seg.UP, seg.ECN = l.Flags, uint16(l.Win), l.Urg, l.ECN
 	seg.Segs = 1
 	if l.Cut > 0 {
 		seg.Segs = uint16((l.Len + uint32(l.Cut) - 1) / uint32(l.Cut))
@@ -71,7 +71,7 @@ func (p *Conn) absolute(l *line, seg *tcp.Segment) {
 
 // matches reports whether got is what the line wants.
 func (want *line) matches(got *line) bool {
-	if want.Flags != got.Flags || want.Seq != got.Seq || want.Len != got.Len || want.Ack != got.Ack ||
+	if want.Flags != got.Flags || want.ECN != got.ECN || want.Seq != got.Seq || want.Len != got.Len || want.Ack != got.Ack ||
 		want.Urg != got.Urg || want.Cut != got.Cut || want.HasWin && want.Win != got.Win {
 		return false
 	}

@@ -21,6 +21,10 @@ type setup struct {
 	irs        tcp.Seq
 	absolute   bool            // numbers of the script are those on the wire
 	peer       wire.TCPOptions // of the peer's SYN
+	ecnSYN     wire.TCPFlags   // of either side's SYN
+	ecnSYNACK  wire.TCPFlags   // of either side's SYN-ACK
+	ecnFirst   wire.TCPFlags   // of the ACK of that
+	ecnACK     wire.TCPFlags   // of every ACK after it
 	synWindow  uint16          // of the peer's SYN
 	window     uint16          // of the peer after its SYN, as on the wire
 	windowSet  bool
@@ -166,3 +170,17 @@ func TakesFastOpen(fresh tcp.FastOpenCookie) Option {
 
 // V6 makes the path an IPv6 one.
 func V6(s *setup) { s.params.V6 = true }
+
+// ECN lets both sides use ECN as RFC 3168 has it.
+func ECN(s *setup) {
+	s.change = append(s.change, func(c *tcp.Config) { c.ECN = tcp.ECNOn })
+	s.ecnSYN, s.ecnSYNACK = wire.FlagECE|wire.FlagCWR, wire.FlagECE
+}
+
+// AccECN lets both sides use AccECN, RFC 9768. Nothing in the handshake is
+// marked, and the peer sends no options.
+func AccECN(s *setup) {
+	s.change = append(s.change, func(c *tcp.Config) { c.ECN = tcp.ECNAccurate })
+	s.ecnSYN, s.ecnSYNACK = wire.FlagAE|wire.FlagCWR|wire.FlagECE, wire.FlagCWR
+	s.ecnFirst, s.ecnACK = wire.FlagCWR, wire.FlagAE|wire.FlagECE
+}

@@ -20,7 +20,7 @@ func SynSent(t testing.TB, opts ...Option) *Conn {
 	p := newConn(t, opts)
 	at := p.SndNXT()
 	p.Open()
-	p.Want(fmt.Sprintf("> S %d:%d(0)", at, at))
+	p.Want(fmt.Sprintf("> %v %d:%d(0)", wire.FlagSYN|p.s.ecnSYN, at, at))
 	return p
 }
 
@@ -34,14 +34,14 @@ func (p *Conn) Open() {
 
 // SYN returns the line of the peer's SYN, with its options.
 func (p *Conn) SYN() string {
-	s := wire.Script{Flags: wire.FlagSYN, Seq: uint32(p.s.irs - p.irs), HasWin: true, Win: uint32(p.s.synWindow),
+	s := wire.Script{Flags: wire.FlagSYN | p.s.ecnSYN, Seq: uint32(p.s.irs - p.irs), HasWin: true, Win: uint32(p.s.synWindow),
 		Opts: p.s.peer}
 	return s.String()
 }
 
 // SYNACK returns the line of the peer's answer to our SYN, with its options.
 func (p *Conn) SYNACK() string {
-	s := wire.Script{Flags: wire.FlagSYN | wire.FlagACK, Seq: uint32(p.s.irs - p.irs), Ack: p.SndNXT(), HasWin: true,
+	s := wire.Script{Flags: wire.FlagSYN | wire.FlagACK | p.s.ecnSYNACK, Seq: uint32(p.s.irs - p.irs), Ack: p.SndNXT(), HasWin: true,
 		Win: uint32(p.s.synWindow), Opts: p.s.peer}
 	s.Opts.TSEcr = p.lastTS
 	return s.String()
@@ -49,8 +49,10 @@ func (p *Conn) SYNACK() string {
 
 // ACK returns the line of an empty segment of the peer that acknowledges all
 // that we have sent.
-func (p *Conn) ACK() string {
-	return fmt.Sprintf("< . %d:%d(0) ack %d win %d", p.RcvNXT(), p.RcvNXT(), p.SndNXT(), p.window)
+func (p *Conn) ACK() string { return p.ack(p.s.ecnACK) }
+
+func (p *Conn) ack(ecn wire.TCPFlags) string {
+	return fmt.Sprintf("< %v %d:%d(0) ack %d win %d", wire.FlagACK|ecn, p.RcvNXT(), p.RcvNXT(), p.SndNXT(), p.window)
 }
 
 // begin makes now time 0.
@@ -74,7 +76,7 @@ func Established(t testing.TB, opts ...Option) *Conn {
 	p := SynSent(t, opts...)
 	p.wait()
 	p.Recv(p.SYNACK())
-	p.Want(fmt.Sprintf("> . %d:%d(0) ack %d", p.written, p.written, p.read))
+	p.Want(fmt.Sprintf("> %v %d:%d(0) ack %d", wire.FlagACK|p.s.ecnFirst, p.written, p.written, p.read))
 	p.WantState(tcp.Established)
 	// The SYN's window is not scaled: this is the window of what follows.
 	p.window = p.s.window
@@ -99,7 +101,7 @@ func HalfOpen(t testing.TB, opts ...Option) *Conn {
 	t.Helper()
 	p := Listen(t, opts...)
 	p.Recv(p.SYN())
-	p.Want(fmt.Sprintf("> S. %d:%d(0) ack %d", p.written-1, p.written-1, p.read))
+	p.Want(fmt.Sprintf("> %v %d:%d(0) ack %d", wire.FlagSYN|wire.FlagACK|p.s.ecnSYNACK, p.written-1, p.written-1, p.read))
 	p.WantState(tcp.SynReceived)
 	p.window = p.s.window
 	return p
@@ -110,7 +112,7 @@ func Accepted(t testing.TB, opts ...Option) *Conn {
 	t.Helper()
 	p := HalfOpen(t, opts...)
 	p.wait()
-	p.Recv(p.ACK())
+	p.Recv(p.ack(p.s.ecnFirst))
 	p.WantState(tcp.Established)
 	return p.begin()
 }
