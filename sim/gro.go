@@ -44,6 +44,8 @@ type gluable struct {
 	ack        uint32
 	ports      uint32
 	window     uint16
+	flags      wire.TCPFlags // ACK and those of ECN, which are one counter with AccECN
+	ecn        uint8         // of the IP header: what is marked and what is not are never one
 	push       bool
 }
 
@@ -51,37 +53,40 @@ type gluable struct {
 // what is called first its first. All segments but the last are of one size.
 func (first *gluable) continued(a, b *gluable) bool {
 	return b.head == first.head && b.l4 == first.l4 && b.next-uint32(b.data) == a.next && b.ports == first.ports && b.ack == first.ack &&
-		b.window == first.window && a.data == first.data && b.data <= first.data && !a.push
+		b.window == first.window && b.flags == first.flags && b.ecn == first.ecn && a.data == first.data && b.data <= first.data && !a.push
 }
 
+// ecnFlags are the flags that ECN uses.
+const ecnFlags = wire.FlagAE | wire.FlagCWR | wire.FlagECE
+
 // parseGlue looks at a packet: it can be glued if it is a TCP segment with data
-// and no flags but ACK and PSH, right behind the fixed header of its IP.
+// and no flags but ACK, PSH and those of ECN, right behind the fixed header of its IP.
 func parseGlue(p *pkt.Packet) (g gluable) {
 	if p.Segs > 1 || len(p.Head) < wire.IPv4MinLen+wire.TCPMinLen {
 		return g
 	}
 	var src, dst wire.Addr
-	l4 := wire.IPv4MinLen
+	l4, ecn := wire.IPv4MinLen, uint8(0)
 	switch {
 	case p.Head[0] == 0x45:
 		ip := wire.IPv4(p.Head)
 		if ip.Proto() != wire.ProtoTCP || ip.IsFragment() || int(ip.TotalLen()) != p.Len() || !ip.ChecksumOK() {
 			return g
 		}
-		src, dst = ip.Src(), ip.Dst()
+		src, dst, ecn = ip.Src(), ip.Dst(), ip.TOS()&wire.ECNMask
 	case p.Head[0]>>4 == 6 && len(p.Head) >= wire.IPv6Len+wire.TCPMinLen:
 		l4 = wire.IPv6Len
 		ip := wire.IPv6(p.Head)
 		if ip.NextHeader() != wire.ProtoTCP || l4+int(ip.PayloadLen()) != p.Len() {
 			return g
 		}
-		src, dst = ip.Src(), ip.Dst()
+		src, dst, ecn = ip.Src(), ip.Dst(), ip.TrafficClass()&wire.ECNMask
 	default:
 		return g
 	}
 	t := wire.TCP(p.Head[l4:])
 	head := l4 + t.HeaderLen()
-	if t.HeaderLen() < wire.TCPMinLen || head > len(p.Head) || head >= p.Len() || t.Flags()&^wire.FlagPSH != wire.FlagACK {
+	if t.HeaderLen() < wire.TCPMinLen || head > len(p.Head) || head >= p.Len() || t.Flags()&^(wire.FlagPSH|ecnFlags) != wire.FlagACK {
 		return g
 	}
 	sum := wire.Sum(t, wire.PseudoSum(&src, &dst, wire.ProtoTCP, uint32(p.Len()-l4)))
@@ -90,7 +95,7 @@ func parseGlue(p *pkt.Packet) (g gluable) {
 	}
 	data := p.Len() - head
 	return gluable{l4: l4, head: head, data: data, next: t.Seq() + uint32(data), ack: t.Ack(), ports: binary.BigEndian.Uint32(t),
-		window: t.Window(), push: t.Flags()&wire.FlagPSH != 0}
+		window: t.Window(), flags: t.Flags() &^ wire.FlagPSH, ecn: ecn, push: t.Flags()&wire.FlagPSH != 0}
 }
 
 // join makes one packet of a run: the first one's headers, with the last one's
@@ -99,7 +104,7 @@ func parseGlue(p *pkt.Packet) (g gluable) {
 func (h *Host) join(run []*pkt.Packet, first *gluable, size int) *pkt.Packet {
 	c := h.w.pool.Chunk(size)
 	b := append(c.Bytes()[:0], run[0].Head[:first.head]...)
-	flags := wire.FlagACK
+	flags := first.flags
 	for _, p := range run {
 		flags |= wire.TCP(p.Head[first.l4:]).Flags()
 		b = append(b, p.Head[first.head:]...)

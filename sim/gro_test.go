@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -59,6 +60,9 @@ func TestGlueOf(t *testing.T) {
 		{"two connections", []seg{{1, data, ack, 9, false}, {101, data, ack, 8, false}}, []int{1, 1}},
 		{"a FIN", []seg{{1, data, ack, 9, false}, {101, data, ack | wire.FlagFIN, 9, false}}, []int{1, 1}},
 		{"pure ACKs", []seg{{1, 0, ack, 9, false}, {1, 0, ack, 9, false}}, []int{1, 1}},
+		{"a counter of AccECN", []seg{{1, data, ack | wire.FlagAE, 9, false}, {101, data, psh | wire.FlagAE, 9, false}}, []int{2}},
+		{"that moves", []seg{{1, data, ack | wire.FlagAE, 9, false}, {101, data, ack | wire.FlagAE | wire.FlagECE, 9, false}}, []int{1, 1}},
+		{"CWR on the first", []seg{{1, data, ack | wire.FlagCWR, 9, false}, {101, data, ack, 9, false}, {201, data, ack, 9, false}}, []int{1, 2}},
 		{"a wrong checksum", []seg{{1, data, ack, 9, false}, {101, data, ack, 9, true}, {201, data, ack, 9, false}}, []int{1, 1, 1}},
 	} {
 		for _, v6 := range []bool{false, true} {
@@ -147,3 +151,27 @@ const errLate = sentinel("late")
 type sentinel string
 
 func (s sentinel) Error() string { return string(s) }
+
+// Segments are glued only with those that bear the same mark: a packet of
+// several is marked as each of them was.
+func TestGlueKeepsMarks(t *testing.T) {
+	w := New(1)
+	h := w.Host("a", HostConfig{MaxGRO: 65535})
+	var batch []*pkt.Packet
+	for i, ecn := range []byte{wire.ECT0, wire.ECT0, wire.CE, wire.CE, wire.CE, wire.ECT0} {
+		p := rawSegment(w, true, uint32(1+100*i), 100, wire.FlagACK, 9, false)
+		p.Head[1] |= ecn << 4
+		batch = append(batch, p)
+	}
+	var got []string
+	for _, p := range h.glue(batch) {
+		got = append(got, fmt.Sprint(max(p.Segs, 1), " of ", wire.IPv6(p.Head).TrafficClass()))
+		p.Release()
+	}
+	if want := "[2 of 2 3 of 3 1 of 2]"; fmt.Sprint(got) != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -87,8 +87,9 @@ func tcpHeaders(b []byte, l4 int) int {
 	return l4 + n
 }
 
-// encode fills the virtio header for p. GSO_ECN is left out: all segments of
-// one packet carry its flags, as the bits of AccECN (RFC 9768) need.
+// encode fills the virtio header for p. A super-segment with CWR says that only
+// the first of its segments is to carry it (RFC 3168 §6.1.2); with AccECN, where
+// all would have to (RFC 9768 §3.3.4), there are none with that flag.
 func encode(h *[vnetLen]byte, p *pkt.Packet, super bool) error {
 	*h = [vnetLen]byte{}
 	switch p.Csum {
@@ -116,6 +117,9 @@ func encode(h *[vnetLen]byte, p *pkt.Packet, super bool) error {
 	headers := tcpHeaders(p.Head, int(p.CsumStart))
 	if p.Csum != pkt.CsumPartial || p.GSOSize == 0 || headers < 0 {
 		return link.ErrPacket
+	}
+	if wire.TCP(p.Head[p.CsumStart:]).Flags()&wire.FlagCWR != 0 {
+		h[vnetGSO] |= unix.VIRTIO_NET_HDR_GSO_ECN
 	}
 	binary.NativeEndian.PutUint16(h[vnetHeaders:], uint16(headers))
 	binary.NativeEndian.PutUint16(h[vnetSize:], p.GSOSize)
