@@ -3,6 +3,7 @@ package tcp_test
 import (
 	"testing"
 
+	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/internal/tcptest"
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/tcp"
@@ -11,6 +12,8 @@ import (
 
 // tenSegments lets ten segments be sent at once.
 var tenSegments = tcptest.Config(func(c *tcp.Config) { c.InitialWindow = 10 })
+
+var reno = tcptest.Config(func(c *tcp.Config) { c.Congestion = cc.NewReno{} })
 
 func ecn(e tcp.ECN) tcptest.Option { return tcptest.Config(func(c *tcp.Config) { c.ECN = e }) }
 
@@ -294,7 +297,7 @@ func TestR3168_6_1_5_Retransmissions(t *testing.T) {
 // Window probes are neither ECN-capable nor do they carry CWR, which waits for real data. RFC 3168 §6.1.6.
 func TestR3168_6_1_6_WindowProbes(t *testing.T) {
 	for _, profile := range []tcp.Profile{tcp.ProfileRFC, tcp.ProfileLinux} {
-		p := tcptest.Established(t, tcptest.ECN, tcptest.Profile(profile), tenSegments)
+		p := tcptest.Established(t, tcptest.ECN, tcptest.Profile(profile), tenSegments, reno)
 		p.Write(20_000)
 		p.Want("> [ect0] . 1:10001(10000) ack 1 cut 1000")
 		p.Recv("< .E 1:1(0) ack 1001")
