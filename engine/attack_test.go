@@ -141,7 +141,8 @@ func TestAnswersAreLimited(t *testing.T) {
 			errors++
 		}
 	}
-	if resets > 1100 || resets < 900 || errors > 1100*3/2 || errors < 500 {
+	if resets > 1300 || resets < 850 || // what one costs is random
+		errors > 1100*3/2 || errors < 500 {
 		t.Errorf("seed %d: %d resets and %d ICMP errors in a second", seed, resets, errors)
 	}
 	if count(h, TCPResetsLimited)+uint64(resets) != n {

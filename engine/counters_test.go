@@ -76,7 +76,7 @@ func counterStories() map[Counter]counterStory {
 		TCPLand:          {tell: inject((&wireSegment{Src: at(them4, 0), Dst: at(us4, 80), Flags: wire.FlagSYN}).raw())},
 		TCPNoConnection:  {tell: inject(nobody.raw())},
 		TCPResetsSent:    {tell: inject(nobody.raw())},
-		TCPResetsLimited: {limits: Limits{ResetsPerSecond: 1}, tell: func(t *testing.T, h *Harness) { repeat(h, resetBurst+1, nobody.raw()) }},
+		TCPResetsLimited: {limits: Limits{ResetsPerSecond: 1}, tell: func(t *testing.T, h *Harness) { repeat(h, 10*resetBurst, nobody.raw()) }},
 		TCPActiveOpens:   {tell: dial},
 		TCPPassiveOpens:  {tell: open(1)},
 		TCPRefused: {tell: func(t *testing.T, h *Harness) {

@@ -103,6 +103,9 @@ type Engine struct {
 	readyUDP []*UDP
 	resets   tokenBucket
 
+	resetKey   sipKey // of the prices of resets
+	resetDraws uint64
+
 	icmpErrors *icmp.Limiter
 	cookieKey  sipKey
 	fast       fastOpen
@@ -142,6 +145,7 @@ func New(cfg Config) *Engine {
 	e.unread = map[*Conn]struct{}{}
 	e.listeners = map[portKey]*Listener{}
 	e.udp = map[portKey]*UDP{}
+	e.resetKey = secret.derive(domainReset)
 	e.resets = newTokenBucket(uint32(e.limits.ResetsPerSecond), resetBurst)
 	e.fast = newFastOpen(secret)
 	e.initIP(secret)

@@ -170,12 +170,27 @@ func (e *Engine) reset(now mono.Time, f *Flow, iface *Interface) {
 	if !tcp.ResetFor(&e.seg, &e.reply) {
 		return
 	}
-	if !e.resets.allow(now) {
+	if !e.resets.allowFor(now, e.resetPrice()) {
 		e.stats.Count[TCPResetsLimited]++
 		return
 	}
 	e.stats.Count[TCPResetsSent]++
 	e.sendSegment(f, &e.reply, iface)
+}
+
+// dearReset is what one reset in so many costs of the budget; the others are
+// free.
+const dearReset = 4
+
+// resetPrice is random, so that who spends the budget and counts what is left
+// does not learn whether somebody else got a reset, which would tell that a
+// connection he guesses does not exist (CVE-2016-5696).
+func (e *Engine) resetPrice() uint32 {
+	e.resetDraws++
+	if e.resetKey.sum24(e.resetDraws, 0)%dearReset != 0 {
+		return 0
+	}
+	return dearReset
 }
 
 func (e *Engine) drop(p *pkt.Packet, why Counter) {

@@ -30,10 +30,15 @@ func newTokenBucket(perSecond, burst uint32) tokenBucket {
 // allow reports whether one more event may pass at now, and if so counts it. A
 // refused event costs nothing. A clock that stands still or steps back lets
 // nothing extra through.
-func (b *tokenBucket) allow(now mono.Time) bool {
+func (b *tokenBucket) allow(now mono.Time) bool { return b.allowFor(now, 1) }
+
+// allowFor is allow for an event that costs more or less than one token. The
+// price is not looked at: the bucket may be overdrawn by what the last event
+// costs too much.
+func (b *tokenBucket) allowFor(now mono.Time, tokens uint32) bool {
 	if b.interval == 0 || b.full.Sub(now) > b.depth {
 		return false
 	}
-	b.full = max(b.full, now).Add(b.interval)
+	b.full = max(b.full, now).Add(b.interval * time.Duration(tokens))
 	return true
 }

@@ -23,6 +23,7 @@ const (
 	domainPortIndex
 	domainPortNoise
 	domainTable
+	domainReset
 )
 
 // newSipKey takes a key from 16 secret bytes in SipHash's byte order.

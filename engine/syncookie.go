@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/tcp"
+	"github.com/handfast/handfast/trace"
 	"github.com/handfast/handfast/wire"
 )
 
@@ -22,6 +23,9 @@ func (e *Engine) sendCookie(now mono.Time, l *Listener, f *Flow, iface *Interfac
 	rec := tcp.NewHalfOpen(now, e.tcp, &e.seg, &p)
 	rec.Cookie(now, e.tcp, e.cookieHash(f))
 	rec.CookieSYNACK(now, e.tcp, &e.reply)
+	// There is no connection and no record, so the events have no number.
+	e.traceRecord(now, trace.SegmentIn, trace.WhyNone, 0, tcp.Listen, &e.seg, 0)
+	e.traceRecord(now, trace.SegmentOut, trace.WhySYNCookie, 0, tcp.Listen, &e.reply, 0)
 	l.cookies = now.Add(2 * tcp.CookiePeriod)
 	e.stats.Count[SYNCookiesSent]++
 	e.sendSegment(f, &e.reply, iface)
@@ -45,6 +49,7 @@ func (e *Engine) inputCookie(now mono.Time, l *Listener, f *Flow, hash uint32, i
 	}
 	rec.ID = e.connID()
 	e.stats.Count[SYNCookiesAccepted]++
+	e.traceChange(now, rec.ID, tcp.Listen, tcp.SynReceived, tcp.OnSYN, trace.WhySYNCookie)
 	e.open(now, l, &rec, f, hash, iface)
 	return true
 }

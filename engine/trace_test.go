@@ -123,6 +123,47 @@ func TestTraceOfRecords(t *testing.T) {
 	w.want(t, "#1 TIME-WAIT -> CLOSED on timeout")
 }
 
+// A SYN that is answered by a cookie, which is no connection's, is told of, and
+// so is the connection that comes of it.
+func TestTraceOfCookies(t *testing.T) {
+	w := newTraceEnds(t)
+	w.e[1].limits.HalfOpenPerListener = 0
+	l, err := w.e[1].Listen(w.now, &ListenConfig{Local: netip.MustParseAddrPort("10.0.0.2:80")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.e[0].Dial(w.now, &DialConfig{Remote: netip.MustParseAddrPort("10.0.0.2:80")}); err != nil {
+		t.Fatal(err)
+	}
+	w.run([2]bool{})
+	id := l.Accept().ID()
+	w.want(t, "#0 in S in LISTEN: none, mss 1460", "#0 out S. in LISTEN: syn cookie, mss 1460",
+		fmt.Sprintf("#%d LISTEN -> SYN-RECEIVED on rcv SYN", id), fmt.Sprintf("#%d in . in SYN-RECEIVED: none, mss 0", id),
+		fmt.Sprintf("#%d SYN-RECEIVED -> ESTABLISHED on rcv ACK", id))
+}
+
+// A connection that a SYN with data opens is told of from LISTEN on.
+func TestTraceOfFastOpen(t *testing.T) {
+	w := newTraceEnds(t)
+	if _, err := w.e[1].Listen(w.now, &ListenConfig{Local: netip.MustParseAddrPort("10.0.0.2:80"), FastOpen: 1}); err != nil {
+		t.Fatal(err)
+	}
+	dial := func() {
+		c, err := w.e[0].Dial(w.now, &DialConfig{Remote: netip.MustParseAddrPort("10.0.0.2:80"), FastOpen: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Queue(w.now, pkt.Bytes([]byte("hello")))
+		w.run([2]bool{})
+	}
+	dial()
+	w.told = nil
+	dial()
+	w.want(t, "#3 in S in LISTEN: none, mss 1460", "#3 LISTEN -> SYN-RECEIVED on rcv SYN",
+		"#3 out S. in SYN-RECEIVED: handshake, mss 1460", "#3 in . in SYN-RECEIVED: none, mss 0",
+		"#3 SYN-RECEIVED -> ESTABLISHED on rcv ACK")
+}
+
 // A handshake that ends without a connection says how.
 func TestTraceOfGivenUpHandshakes(t *testing.T) {
 	w := newTraceEnds(t)

@@ -1,6 +1,7 @@
 package tcp_test
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -213,6 +214,64 @@ func TestBlindDataInjection(t *testing.T) {
 	if most := 1_000_000 * 3 * (int64(v.MaxSendWindow) + 1) / 2 >> 32; int64(taken) > most {
 		t.Errorf("%d segments were taken, %d at most", taken, most)
 	}
+}
+
+// T-BLD-03 with timestamps: who forges data must also guess a timestamp that is
+// not older than the last, which halves what the range of ACKs leaves; with one
+// from before the last none is taken, whatever the ACK. A segment without the
+// option, which the deviation in paws lets through, is held to that range alone.
+func TestBlindDataInjectionTimestamps(t *testing.T) {
+	const tries = 300_000
+	fresh := func() (*tcp.TCB, mono.Time, uint32) {
+		p := tcptest.Established(t, tcptest.Timestamps)
+		p.Recv("< P. 1:11(10) ack 1 <nop,nop,TS val 500000 ecr 0>")
+		p.Read(10)
+		p.Drop()
+		return p.TCB(), mono.Start.Add(time.Second), 500_000
+	}
+	for name, x := range map[string]struct {
+		option func(rnd *rand.Rand, last uint32) (uint32, bool)
+		share  int64 // of the range, in halves
+	}{
+		"older":          {func(rnd *rand.Rand, last uint32) (uint32, bool) { return last - 1 - rnd.Uint32()>>1, true }, 0},
+		"any":            {func(rnd *rand.Rand, _ uint32) (uint32, bool) { return rnd.Uint32(), true }, 1},
+		"without option": {func(rnd *rand.Rand, _ uint32) (uint32, bool) { return 0, false }, 2},
+	} {
+		c, now, last := fresh()
+		rnd := newRand(33)
+		v := space(c)
+		var out tcp.Segment
+		taken := 0
+		for range tries {
+			seq := v.RcvNXT + 1 + tcp.Seq(rnd.IntN(60_000))
+			seg := tcp.Segment{SEQ: seq, ACK: tcp.Seq(rnd.Uint32()), WND: 1000, Flags: wire.FlagACK | wire.FlagPSH, Data: bytesView(1)}
+			if ts, has := x.option(rnd, last); has {
+				seg.Opts = wire.TCPOptions{Has: wire.HasTimestamps, TSVal: ts, TSEcr: rnd.Uint32()}
+			}
+			c.Arrive(now, &seg)
+			var i tcp.Info
+			if c.Info(&i); i.OutOfOrder > 0 || i.BytesIn > 10 {
+				taken++
+				c, now, last = fresh()
+			}
+			for c.Emit(now, &out, 65000) {
+				now = now.Add(time.Microsecond)
+			}
+		}
+		// The expectation, and three times its root.
+		mean := tries * (int64(v.MaxSendWindow) + 1) * x.share / 2 >> 32
+		if most := mean + 3*int64(isqrt(uint64(mean))) + x.share; int64(taken) > most {
+			t.Errorf("%s: %d of %d segments were taken, %d at most", name, taken, tries, most)
+		}
+	}
+}
+
+// isqrt is the root, rounded down.
+func isqrt(n uint64) (r uint64) {
+	for (r+1)*(r+1) <= n {
+		r++
+	}
+	return r
 }
 
 // T-BLD-05: forged ICMP errors neither abort nor slow a connection; one that
