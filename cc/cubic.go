@@ -96,6 +96,9 @@ func (Cubic) OnSent(s *State, now mono.Time, bytes, flight uint32) {
 // OnAck grows cwnd in slow start (RFC 9438 §4.10) and congestion avoidance
 // (§4.2 to §4.5); only while cwnd is what limits the sender (§5.8).
 func (Cubic) OnAck(s *State, r *RateSample) {
+	if s.Ext == nil && !r.CwndLimited {
+		return // short exchanges need no state
+	}
 	x := cubicOf(s)
 	acked := r.Acked
 	if s.Cwnd < s.SSThresh {

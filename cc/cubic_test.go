@@ -508,7 +508,8 @@ func TestCubicTakesOver(t *testing.T) {
 	}
 }
 
-// A connection that has sent nothing, or that only sends, has no state.
+// A connection that has sent nothing, or has never filled its window, has no
+// state.
 func TestCubicStateAtFirstNeed(t *testing.T) {
 	s := cc.State{Cwnd: 4000, SSThresh: cc.Infinite}
 	var a cc.Algorithm = cc.Cubic{}
@@ -520,6 +521,10 @@ func TestCubicStateAtFirstNeed(t *testing.T) {
 		t.Errorf("%s: %+v, cwnd %d, pacing %d", a.Name(), s, cwnd, pacing)
 	}
 	a.OnAck(&s, &cc.RateSample{Acked: 1, MSS: mss})
+	if s.Ext != nil {
+		t.Error("something is remembered of an exchange that never filled the window")
+	}
+	a.OnAck(&s, &cc.RateSample{Acked: 1, MSS: mss, CwndLimited: true})
 	if s.Ext == nil {
 		t.Error("nothing remembered")
 	}

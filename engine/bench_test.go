@@ -33,6 +33,7 @@ func BenchmarkBulk(b *testing.B) {
 				p.step()
 				drainReady(p.a, some)
 				drainReady(p.b, some)
+				p.advance(time.Millisecond) // pacing needs time
 			}
 		})
 	}
