@@ -263,7 +263,8 @@ func (c *TCB) tellLost(now mono.Time, q *records, i int, from, to Seq) {
 }
 
 // loseAll marks everything in flight as lost, SACKed octets excepted: what a
-// timeout means without RACK, and what a path means that turned out narrower.
+// timeout means without RACK, and what a path means that turned out narrower. A
+// SYN is sent again by the handshake's timer.
 func (c *TCB) loseAll(now mono.Time) {
 	if c.out == nil {
 		return
@@ -272,7 +273,11 @@ func (c *TCB) loseAll(now mono.Time) {
 		c.loseAgain(now, i)
 	}
 	c.out.expireRecords()
-	c.loseOriginals(now, c.snd.UNA, c.snd.NXT)
+	from := c.snd.UNA
+	if c.has(fSYNUnacked) {
+		from++
+	}
+	c.loseOriginals(now, from, c.snd.NXT)
 	c.out.rack.judged = c.snd.NXT
 }
 

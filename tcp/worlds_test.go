@@ -106,3 +106,16 @@ func TestPathMTUFallsToLeast(t *testing.T) {
 	pathMTU(p, 28)
 	p.Want("> P. 1:61(60) ack 1 cut 28")
 }
+
+// A path that narrows before the SYN is acknowledged, when CLOSE has already
+// sent a FIN behind it: what is sent again begins after the SYN, which has a
+// timer of its own. RFC 9293 §3.10.4.
+func TestPathNarrowsWithSYNAndFINUnacknowledged(t *testing.T) {
+	p := tcptest.SynReceived(t)
+	p.Close()
+	p.Want("> F. 1:1(0) ack 1")
+	pathMTU(p, 500)
+	p.Want("> F. 1:1(0) ack 1")
+	p.WantNothing("the SYN waits for its timer")
+	p.WantState(tcp.FinWait1)
+}
