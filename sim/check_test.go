@@ -163,13 +163,6 @@ func TestGenerateRanges(t *testing.T) {
 	}
 }
 
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 // A host's TCP is drawn knob by knob, each from a sequence of its own: all are
 // turned, and what one draws does not depend on the others.
 func TestKnobs(t *testing.T) {

@@ -33,6 +33,11 @@ func (r *run) report() Report {
 		if c[0].complete() && c[1].complete() {
 			rep.Clean++
 		}
+		if c[0].conn != nil {
+			var i tcp.Info
+			c[0].conn.Info(&i)
+			rep.FastOpens += b2i(i.FastOpen == tcp.FastOpenAccepted || i.FastOpen == tcp.FastOpenPartly)
+		}
 	}
 	for _, e := range r.echos {
 		rep.Answered += e.answered
@@ -150,4 +155,11 @@ func (r *run) incarnation(e *end) bool {
 		}
 	}
 	return false
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

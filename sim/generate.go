@@ -178,6 +178,7 @@ func (g *generator) conn(s *Scenario, mtu, n int, rtt time.Duration) ConnSpec {
 		g.end(&c.Ends[j], &c.Ends[j^1], size[j^1], s, rtt)
 	}
 	g.finish(&c, s)
+	c.FastOpen, c.FastOpenWait = g.oneIn(3), g.oneIn(2)
 	return c
 }
 

@@ -29,7 +29,14 @@ var knobs = [...]knob{
 	{"nosack", func(g *generator, c *tcp.Config) { c.NoSACK = g.oneIn(3) }, func(c *tcp.Config) any { return c.NoSACK }},
 	{"wscale", func(g *generator, c *tcp.Config) { c.WindowScale = uint8(g.IntN(15)) }, func(c *tcp.Config) any { return c.WindowScale }},
 	{"cc", func(g *generator, c *tcp.Config) { c.Congestion = g.algorithm() }, func(c *tcp.Config) any { return c.Congestion.Name() }},
+	{"norack", func(g *generator, c *tcp.Config) { c.NoRACK = g.oneIn(4) }, func(c *tcp.Config) any { return c.NoRACK }},
+	{"notlp", func(g *generator, c *tcp.Config) { c.NoTLP = g.oneIn(4) }, func(c *tcp.Config) any { return c.NoTLP }},
+	{"nopacing", func(g *generator, c *tcp.Config) { c.NoPacing = g.oneIn(3) }, func(c *tcp.Config) any { return c.NoPacing }},
+	{"fastopen", func(g *generator, c *tcp.Config) { c.FastOpen = fastOpenModes[g.IntN(len(fastOpenModes))] }, func(c *tcp.Config) any { return c.FastOpen }},
 }
+
+// fastOpenModes: nothing, what is usual, every listener, without cookies.
+var fastOpenModes = [...]tcp.FastOpenMode{0, 3, 0x403, 0x607}
 
 // buffer draws the size of a buffer in bytes: one in four is tiny.
 func (g *generator) buffer() uint32 {

@@ -38,6 +38,8 @@ type Report struct {
 	// Happened counts, by class of faults in the order of their bits, what
 	// there was of each: packets, or events.
 	Happened [Classes]uint64
+	// FastOpens counts connections whose SYN brought data that was taken.
+	FastOpens int
 	// Err is the first thing that was wrong; nil if all went as it must.
 	Err error
 }
@@ -71,6 +73,7 @@ const (
 	perSegment  = 3 * time.Second  // for each segment that must still be sent
 	maxTimeWait = 10 * time.Minute
 	redial      = 500 * time.Millisecond
+	hurry       = 50 * time.Millisecond // that a SYN waits for data
 )
 
 // Run makes the scenario happen and reports.
@@ -290,10 +293,15 @@ func (r *run) dial(i, j int) {
 		e.missed = true
 		return
 	}
-	c, err := h.eng.Dial(r.w.now, &engine.DialConfig{Local: r.addr(i, j), Remote: r.addr(i, j^1)})
+	c, err := h.eng.Dial(r.w.now, &engine.DialConfig{Local: r.addr(i, j), Remote: r.addr(i, j^1),
+		FastOpen: j == 0 && r.s.Conns[i].FastOpen, FastOpenWait: r.s.Conns[i].FastOpenWait})
 	switch {
 	case err == nil:
 		e.attach(c)
+		if j == 0 && r.s.Conns[i].FastOpen {
+			e.Ready() // before the SYN leaves
+			c.Hurry(r.w.now, hurry)
+		}
 	case errors.Is(err, engine.ErrAddrInUse):
 		h.After(redial, func() { r.dial(i, j) })
 	default:

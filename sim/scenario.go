@@ -107,6 +107,8 @@ type ConnSpec struct {
 	V6           bool
 	Start        time.Duration
 	Simultaneous bool // both dial at Start
+	FastOpen     bool // who dials asks for RFC 7413, and writes at once if it writes early
+	FastOpenWait bool // and its SYN waits for data
 	// Ports are numbers for the ports of who dials and who listens: connections
 	// with the same one share the listener, and with both the same the second
 	// is an incarnation of the first, opened as soon as that is allowed.
@@ -258,8 +260,8 @@ func (s *Scenario) String() string {
 	}
 	for i := range s.Conns {
 		c := &s.Conns[i]
-		fmt.Fprintf(&b, "connection %d: pair %d from host %d at %v ports %v v6 %t simultaneous %t near wrap %d of end %d\n",
-			i, c.Pair, c.From, c.Start, c.Ports, c.V6, c.Simultaneous, c.NearWrap, c.WrapEnd)
+		fmt.Fprintf(&b, "connection %d: pair %d from host %d at %v ports %v v6 %t simultaneous %t fast open %t,%t near wrap %d of end %d\n",
+			i, c.Pair, c.From, c.Start, c.Ports, c.V6, c.Simultaneous, c.FastOpen, c.FastOpenWait, c.NearWrap, c.WrapEnd)
 		for j := range c.Ends {
 			e := &c.Ends[j]
 			fmt.Fprintf(&b, "  end %d: read %+v, %v (from %v on), nodelay %t early %t spare %t keepalive %v user timeout %v patience %v\n",

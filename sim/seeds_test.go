@@ -111,11 +111,15 @@ func (p *pool) conclude() {
 			t.Errorf("%s: switched on, and it never happened", Name(i))
 		}
 	}
-	t.Logf("faults: %v", happened(sum))
+	if all && sum.FastOpens == 0 {
+		t.Error("no SYN ever brought data that was taken")
+	}
+	t.Logf("faults: %v; SYNs with data: %d", happened(sum), sum.FastOpens)
 	t.Logf("%d events, %d packets (%d lost), %d bytes delivered, %d connections whole, ends: %v, failed seeds: %d, digest %016x",
 		sum.Events, sum.Packets, sum.Drops, sum.Bytes, sum.Clean, sum.Reasons, p.result.Failed, uint64(p.result.Digest))
 	p.result.Sums = map[string]uint64{"events": sum.Events, "packets": sum.Packets, "packets lost": sum.Drops,
-		"bytes delivered": sum.Bytes, "connections whole": uint64(sum.Clean)}
+		"bytes delivered": sum.Bytes, "connections whole": uint64(sum.Clean),
+		"SYNs with data": uint64(sum.FastOpens)}
 	p.result.Ends = map[string]uint64{}
 	for k, v := range sum.Reasons {
 		p.result.Ends[k.String()] = uint64(v)
@@ -150,6 +154,7 @@ func add(sum, r *Report) {
 	sum.Bytes += r.Bytes
 	sum.Drops += r.Drops
 	sum.Clean += r.Clean
+	sum.FastOpens += r.FastOpens
 	for k, v := range r.Reasons {
 		sum.Reasons[k] += v
 	}
