@@ -20,16 +20,22 @@ type seen struct {
 	sent   uint64 // bytes, and segments sent again
 	window uint32 // cwnd with what recovery lends
 	size   int    // of the receive buffer
+	// A tail loss probe took what is in flight beyond cwnd when SND.UNA was
+	// probe.
+	probed bool
+	probe  tcp.Seq
 }
 
 // Check looks at everything that must hold between two events, and returns the
 // first violation. Step calls it. Of every connection with a TCB:
 //
 //   - SND.UNA <= SND.NXT <= SND.MAX, and none of SND.UNA, SND.MAX and RCV.NXT
-//     moves left; nor does the right edge of the receive window (RFC 9293
-//     §3.8.6)
+//     moves left, but for SND.MAX when a SYN-ACK does not acknowledge all of a
+//     SYN's data (RFC 7413 §4.2.2); nor does the right edge of the receive
+//     window (RFC 9293 §3.8.6)
 //   - what is in flight grows only up to cwnd, two segments of limited transmit
-//     (RFC 3042) and one segment that is begun
+//     (RFC 3042) and one segment that is begun; beyond that by one segment, a
+//     tail loss probe (RFC 8985 §7.3), until SND.UNA moves
 //   - something unsent or unacknowledged means that a deadline is set, and the
 //     engine's deadline is not after it
 //   - queues hold what they count (tcp.TCB.Check), and keep alive no more than a
@@ -117,7 +123,7 @@ func (s *seen) follows(p *seen, mss uint32) error {
 	switch {
 	case b.UNA.Less(a.UNA):
 		return fmt.Errorf("SND.UNA moved left, from %d to %d", a.UNA-a.ISS, b.UNA-a.ISS)
-	case b.MAX.Less(a.MAX):
+	case b.MAX.Less(a.MAX) && p.state != tcp.SynSent: // a SYN's data that is not acknowledged was never sent, RFC 7413 §4.2.2
 		return fmt.Errorf("SND.MAX moved left, from %d to %d", a.MAX-a.ISS, b.MAX-a.ISS)
 	}
 	if p.state > tcp.SynSent {
@@ -133,7 +139,12 @@ func (s *seen) follows(p *seen, mss uint32) error {
 	// What is in flight is an estimate, which an ACK may raise without anything
 	// being sent: when it shows that nothing was lost.
 	allowed := max(p.window, s.window) + 3*mss
+	s.probed, s.probe = p.probed, p.probe
 	if s.step-p.step <= 1 && s.sent != p.sent && s.state >= tcp.Established && s.flight > max(p.flight, allowed) {
+		if s.flight <= p.flight+mss && !(p.probed && p.probe == b.UNA) {
+			s.probed, s.probe = true, b.UNA
+			return nil
+		}
 		return fmt.Errorf("in flight went from %d to %d, cwnd %d, MSS %d", p.flight, s.flight, s.window, mss)
 	}
 	return nil

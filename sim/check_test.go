@@ -23,6 +23,7 @@ func TestFollows(t *testing.T) {
 		{func(s *seen) { s.space.UNA, s.space.MAX, s.space.RcvNXT, s.space.Edge = 300, 1500, 700, 1700 }, ""},
 		{func(s *seen) { s.space.UNA-- }, "SND.UNA moved left"},
 		{func(s *seen) { s.space.MAX-- }, "SND.MAX moved left"},
+		{func(s *seen) { s.state = tcp.SynReceived; s.space.MAX-- }, "SND.MAX moved left"},
 		{func(s *seen) { s.space.NXT = 200 }, ""}, // after a timeout
 		{func(s *seen) { s.space.RcvNXT-- }, "RCV.NXT moved left"},
 		{func(s *seen) { s.space.Edge-- }, "right edge moved left"},
@@ -36,6 +37,23 @@ func TestFollows(t *testing.T) {
 		c.change(&after)
 		expect(t, after.follows(&before, 100), c.want)
 	}
+}
+
+// A tail loss probe may take what is in flight beyond cwnd by a segment, and not
+// again before something is acknowledged.
+func TestFollowsProbe(t *testing.T) {
+	at := func(una tcp.Seq, flight uint32, sent uint64) seen {
+		return seen{state: tcp.Established, flight: flight, sent: sent, window: 200,
+			space: tcp.Space{ISS: 100, UNA: una, NXT: 5000, MAX: 5000, IRS: 500, RcvNXT: 600, Edge: 1600}}
+	}
+	before, probe, acked := at(200, 1000, 0), at(200, 1100, 100), at(201, 1100, 100)
+	expect(t, probe.follows(&before, 100), "")
+	again, more := at(200, 1200, 200), at(201, 1200, 200)
+	expect(t, again.follows(&probe, 100), "in flight")
+	expect(t, acked.follows(&probe, 100), "")
+	expect(t, more.follows(&acked, 100), "")
+	two := at(200, 1101, 100)
+	expect(t, two.follows(&before, 100), "in flight")
 }
 
 // Each rule about two ends of one connection is broken once.
