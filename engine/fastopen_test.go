@@ -689,3 +689,15 @@ func FuzzFastOpenSYN(f *testing.F) {
 		}
 	})
 }
+
+// Over a link of 68 octets a SYN-ACK with every other option has no room for a
+// cookie.
+func TestFastOpenLeastMTU(t *testing.T) {
+	h, _ := fastListener(t, HarnessConfig{MTU: 68}, 1)
+	s := fastSYN(at(them4, 999), nil, "")
+	s.Opts.Has |= wire.HasTimestamps | wire.HasSACKPermitted | wire.HasWScale
+	h.Inject(s.raw())
+	if a := one(t, h); len(a.raw()) > 68 || a.Opts.Has&wire.HasFastOpen != 0 || a.Opts.Has&wire.HasTimestamps == 0 {
+		t.Errorf("%d octets: %v", len(a.raw()), &a)
+	}
+}

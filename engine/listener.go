@@ -278,6 +278,9 @@ func (e *Engine) sendSYNACK(now mono.Time, h *halfOpen, why trace.Why) {
 		c := e.freshCookie(now, &h.flow)
 		e.reply.Opts.Has |= wire.HasFastOpen
 		e.reply.Opts.FastOpen, e.reply.Opts.NFastOpen = c.B, c.N
+		if e.reply.Opts.Len() > int(h.rec.OurMSS) { // a link of 68 octets has no room for every option
+			e.reply.Opts.Has &^= wire.HasFastOpen
+		}
 	}
 	e.traceRecord(now, trace.SegmentOut, why, h.rec.ID, tcp.SynReceived, &e.reply, 0)
 	e.sendSegment(&h.flow, &e.reply, e.ifaces[h.iface])

@@ -30,7 +30,7 @@ func TestFollows(t *testing.T) {
 		{func(s *seen) { s.space.IRS++ }, "IRS changed"},
 		{func(s *seen) { s.flight = 2300 }, ""},
 		{func(s *seen) { s.flight, s.sent = 2301, 1 }, "in flight"},
-		{func(s *seen) { s.flight = 2301 }, ""}, // the estimate rose, nothing was sent
+		{func(s *seen) { s.flight = 2301 }, ""},               // the estimate rose, nothing was sent
 		{func(s *seen) { s.flight, s.window = 900, 100 }, ""}, // cwnd fell, nothing was sent
 	} {
 		after := before

@@ -198,6 +198,11 @@ func (c *TCB) synFastOpen(seg *Segment) {
 	if f.option {
 		seg.Opts.Has |= wire.HasFastOpen
 		seg.Opts.NFastOpen, seg.Opts.FastOpen = f.cookie.N, f.cookie.B
+		if seg.Opts.Len() > int(c.rcv.MSS) { // a link of 68 octets has no room for every option
+			seg.Opts.Has &^= wire.HasFastOpen
+			f.option = false
+			return
+		}
 	}
 	n := min(int(f.limit)-seg.Opts.Len(), c.snd.queue.len())
 	if c.has(fPassive) || n <= 0 || f.cookie.N == 0 && !f.noOption {

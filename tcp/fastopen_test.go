@@ -435,3 +435,24 @@ func TestFastOpenRenewsCookie(t *testing.T) {
 	p.WantAt("1s", "> S. 0:0(0) ack 11 <mss 1000,FO 0102030405060708,nop,nop>")
 	p.Recv("< . 11:11(0) ack 1 win 65535")
 }
+
+// Over a link of 68 octets, the least of IPv4, there is room for all options and
+// to ask for a cookie, but not for a cookie: the SYN goes without, and without
+// data.
+func TestFastOpenLeastMTU(t *testing.T) {
+	for _, c := range []struct {
+		cookie tcp.FastOpenCookie
+		want   string
+	}{
+		{tcp.FastOpenCookie{}, "> S 0:0(0) <mss 28,sackOK,TS val 1000 ecr 0,nop,wscale 7,FO,nop,nop>"},
+		{cookie8, "> S 0:0(0) <mss 28,sackOK,TS val 1000 ecr 0,nop,wscale 7>"},
+	} {
+		p := tcptest.Closed(t, tcptest.OurMSS(28), tcptest.Timestamps, tcptest.Wscale(7),
+			tcptest.FastOpen(tcp.FastOpenRequest{Cookie: c.cookie, MSS: 1000, Wait: true}))
+		p.Open()
+		p.Write(5)
+		p.Want(c.want)
+		p.Recv(p.SYNACK())
+		p.Drop()
+	}
+}
