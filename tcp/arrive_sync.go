@@ -328,7 +328,7 @@ func (c *TCB) deliver(now mono.Time, seg *Segment, n uint32) {
 		c.rcv.NXT = q.pull(nxt, &c.rcv.queue)
 		c.bytesIn += uint64(c.rcv.NXT - nxt)
 		filled = true // a gap is filled, in part at least: RFC 5681 §4.2
-		if len(q.ranges) == 0 && !q.hasFIN {
+		if q.empty() {
 			c.rcv.ooo = nil
 		}
 		if c.has(fRcvClosed) {
@@ -376,11 +376,11 @@ func (c *TCB) keepOutOfOrder(now mono.Time, seg *Segment, fin bool, finAt Seq) {
 	if c.has(fRcvClosed) {
 		seg.Data.Release()
 	}
-	for q.charged > 2*c.rcv.size && len(q.ranges) > 0 { // T-RES-06
+	for q.charged > 2*c.rcv.size && q.count > 0 { // T-RES-06
 		q.dropLast()
 	}
 	q.insert(seg.SEQ, seg.Data.Move())
-	if len(q.ranges) == 0 && !q.hasFIN {
+	if q.empty() {
 		c.rcv.ooo = nil
 	}
 }

@@ -70,9 +70,9 @@ const (
 	defaultMSS6       = 1220
 	maxPAWSIdle       = 24 * 24 * time.Hour // RFC 7323 §5.5
 	minRTTSample      = time.Microsecond
-	limitUnpaced      = 8    // segments that one ACK may grow cwnd by in slow start, RFC 9406 §4.2
-	maxOutOfOrder     = 1024 // ranges kept out of order
-	maxDuplicatesOwed = 64   // duplicate ACKs owed for one batch
+	limitUnpaced      = 8       // segments that one ACK may grow cwnd by in slow start, RFC 9406 §4.2
+	maxOutOfOrder     = 1 << 15 // ranges kept out of order, beside what their bytes are charged
+	maxDuplicatesOwed = 64      // duplicate ACKs owed for one batch
 )
 
 // DefaultConfig returns the default of a profile: CUBIC with Linux' values, NewReno with the RFCs'.

@@ -124,8 +124,10 @@ func (c *TCB) checkReceiveQueues() error {
 		return nil
 	}
 	left, charged := c.rcv.NXT, 0
-	for i := range q.ranges {
-		r := &q.ranges[i]
+	i := -1
+	for p := (place{}); !q.isEnd(p); p = q.next(p) {
+		r := q.at(p)
+		i++
 		n := 0
 		for _, ref := range r.refs {
 			n += len(ref.B)
@@ -141,8 +143,10 @@ func (c *TCB) checkReceiveQueues() error {
 		left = r.end
 	}
 	switch {
-	case len(q.ranges) == 0 && !q.hasFIN:
+	case q.empty():
 		return fmt.Errorf("tcp: an empty queue out of order is kept")
+	case i+1 != q.count:
+		return fmt.Errorf("tcp: out of order: %d ranges, %d by the count", i+1, q.count)
 	case int(q.charged) != charged:
 		return fmt.Errorf("tcp: out of order: charged %d, holds %d", q.charged, charged)
 	case c.rcv.edge.Less(left):

@@ -3,6 +3,7 @@ package tcp
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/handfast/handfast/pkt"
@@ -33,13 +34,30 @@ func payload(pool *pkt.Pool, rnd *rand.Rand, seq Seq, n int) pkt.View {
 	return pkt.View{piece(seq, n)}
 }
 
+// list returns the ranges in their order.
+func (q *oooQueue) list() (rs []oooRange) {
+	for _, b := range q.blocks {
+		rs = append(rs, b...)
+	}
+	return rs
+}
+
+// index returns which of list holds seq, or -1.
+func (q *oooQueue) index(seq Seq) int {
+	return slices.IndexFunc(q.list(), func(r oooRange) bool { return r.start.LessEq(seq) && seq.Less(r.end) })
+}
+
 // check compares the queue with the oracle, and its own sums with what it holds.
 func (q *oooQueue) check(want oracle) error {
 	n, charged := 0, 0
-	for i := range q.ranges {
-		r := &q.ranges[i]
-		if !r.start.Less(r.end) || i > 0 && !q.ranges[i-1].end.Less(r.start) {
-			return fmt.Errorf("range %d is %d:%d, the one before ends at %d", i, r.start, r.end, q.ranges[max(0, i-1)].end)
+	ranges := q.list()
+	for i := range ranges {
+		r := &ranges[i]
+		if p, ok := q.find(r.start); !ok || q.at(p).start != r.start {
+			return fmt.Errorf("range %d at %d is not found", i, r.start)
+		}
+		if !r.start.Less(r.end) || i > 0 && !ranges[i-1].end.Less(r.start) {
+			return fmt.Errorf("range %d is %d:%d, the one before ends at %d", i, r.start, r.end, ranges[max(0, i-1)].end)
 		}
 		at := r.start
 		for _, ref := range r.refs {
@@ -61,8 +79,8 @@ func (q *oooQueue) check(want oracle) error {
 		return fmt.Errorf("%d octets (%d by their sum), want %d", n, q.bytes(), len(want))
 	case charged != int(q.charged):
 		return fmt.Errorf("charged %d, holds %d", q.charged, charged)
-	case len(q.ranges) > maxOutOfOrder:
-		return fmt.Errorf("%d ranges", len(q.ranges))
+	case len(ranges) > maxOutOfOrder, len(ranges) != q.count:
+		return fmt.Errorf("%d ranges, %d by the count", len(ranges), q.count)
 	}
 	return nil
 }
@@ -94,8 +112,8 @@ func TestOutOfOrderQueueAgainstMap(t *testing.T) {
 				}
 				nxt = end
 			case 1:
-				if len(q.ranges) > 0 && rnd.IntN(4) == 0 {
-					last := q.ranges[len(q.ranges)-1]
+				if q.count > 0 && rnd.IntN(4) == 0 {
+					last := q.list()[q.count-1]
 					for s := last.start; s != last.end; s++ {
 						delete(want, s)
 					}
@@ -108,7 +126,7 @@ func TestOutOfOrderQueueAgainstMap(t *testing.T) {
 				for i := range n {
 					want[seq.Add(i)] = 0
 				}
-				if at := q.find(seq); at < 0 || q.find(q.recent[0]) != at {
+				if at := q.index(seq); at < 0 || q.index(q.recent[0]) != at {
 					t.Fatalf("seed %d step %d: the newest segment is not in the first block", seed, step)
 				}
 			}
@@ -157,13 +175,13 @@ func takeAll(t *testing.T, in *rcvQueue, at Seq) {
 func checkBlocks(t *testing.T, q *oooQueue) {
 	t.Helper()
 	var dst [4][2]uint32
-	n := q.blocks(dst[:])
-	if n != min(4, len(q.ranges)) {
-		t.Fatalf("%d blocks of %d ranges", n, len(q.ranges))
+	n := q.sackBlocks(dst[:])
+	if n != min(4, q.count) {
+		t.Fatalf("%d blocks of %d ranges", n, q.count)
 	}
 	for i, b := range dst[:n] {
-		at := q.find(Seq(b[0]))
-		if at < 0 || q.ranges[at].start != Seq(b[0]) || q.ranges[at].end != Seq(b[1]) {
+		at := q.index(Seq(b[0]))
+		if at < 0 || q.list()[at].start != Seq(b[0]) || q.list()[at].end != Seq(b[1]) {
 			t.Fatalf("block %v is no range", b)
 		}
 		for _, other := range dst[:i] {
@@ -186,16 +204,16 @@ func TestOutOfOrderQueueIsBounded(t *testing.T) {
 	last := Seq(1000 + 10*(maxOutOfOrder-1))
 	for _, seq := range []Seq{500, last + 100, last - 5, 20_000_000} {
 		q.insert(seq, payload(&pool, rnd, seq, 1))
-		if len(q.ranges) != maxOutOfOrder || q.find(seq) < 0 {
-			t.Errorf("at %d: %d ranges, found at %d", seq, len(q.ranges), q.find(seq))
+		if _, ok := q.find(seq); q.count != maxOutOfOrder || !ok {
+			t.Errorf("at %d: %d ranges, found %t", seq, q.count, ok)
 		}
 	}
-	if q.find(last) >= 0 {
+	if _, ok := q.find(last); ok {
 		t.Error("the farthest range was not given up")
 	}
 	q.insert(505, payload(&pool, rnd, 505, 20_000_000-505+10)) // one segment over all of them
-	if len(q.ranges) != 2 {
-		t.Errorf("%d ranges after one segment over all but the first", len(q.ranges))
+	if q.count != 2 {
+		t.Errorf("%d ranges after one segment over all but the first", q.count)
 	}
 	q.release()
 	if n, _ := pool.Outstanding(); n != 0 {

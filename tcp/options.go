@@ -76,9 +76,9 @@ func (c *TCB) segOptions(now mono.Time, o *wire.TCPOptions) {
 		room = 3
 	}
 	const head, block = 4, 8 // two NOPs, kind and length; two sequence numbers
-	if c.rcv.ooo != nil && c.has(fSACK) && len(c.rcv.ooo.ranges) > 0 {
+	if c.rcv.ooo != nil && c.has(fSACK) && c.rcv.ooo.count > 0 {
 		if room = min(room, (int(c.effMSS())-1-head)/block); room > 0 {
-			o.NSACK = uint8(c.rcv.ooo.blocks(o.SACK[:room]))
+			o.NSACK = uint8(c.rcv.ooo.sackBlocks(o.SACK[:room]))
 			o.Has |= wire.HasSACK
 		}
 	}
