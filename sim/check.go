@@ -123,7 +123,7 @@ func (s *seen) follows(p *seen, mss uint32) error {
 	switch {
 	case b.UNA.Less(a.UNA):
 		return fmt.Errorf("SND.UNA moved left, from %d to %d", a.UNA-a.ISS, b.UNA-a.ISS)
-	case b.MAX.Less(a.MAX) && p.state != tcp.SynSent: // a SYN's data that is not acknowledged was never sent, RFC 7413 §4.2.2
+	case b.MAX.Less(a.MAX) && p.state > tcp.SynReceived: // a SYN's data that is not acknowledged was never sent, RFC 7413 §4.2.2
 		return fmt.Errorf("SND.MAX moved left, from %d to %d", a.MAX-a.ISS, b.MAX-a.ISS)
 	}
 	if p.state > tcp.SynSent {
