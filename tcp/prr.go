@@ -31,7 +31,11 @@ func (c *TCB) stepPRR(advanced bool) {
 	inFlight, ssthresh := c.inFlight(), c.cc.SSThresh
 	send := int64(0)
 	if inFlight > ssthresh {
-		send = int64((uint64(p.delivered)*uint64(ssthresh)+uint64(p.recoverFS)-1)/uint64(p.recoverFS)) - int64(p.out)
+		// Rounded up to a whole segment, as the RFC's figures count, but never
+		// beyond what has arrived: half a segment of permission lets nothing out.
+		out := (uint64(p.delivered)*uint64(ssthresh) + uint64(p.recoverFS) - 1) / uint64(p.recoverFS)
+		out = max(out, min((out+uint64(mss)-1)/uint64(mss)*uint64(mss), uint64(p.delivered)))
+		send = int64(out) - int64(p.out)
 	} else {
 		send = max(int64(p.delivered)-int64(p.out), int64(delivered))
 		if advanced && o.news.lost == 0 { // SafeACK

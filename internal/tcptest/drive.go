@@ -340,7 +340,7 @@ func (p *Conn) until(end mono.Time) {
 // early demands that a call of Advance just before the deadline does nothing.
 func (p *Conn) early(d mono.Time) {
 	p.t.Helper()
-	if p.phase != phaseTCB || d-1 <= p.now {
+	if p.phase != phaseTCB || d-1 <= p.now || p.s.pacing { // paced, a packet may go a moment before its time
 		return
 	}
 	p.tcb.Advance(d - 1)
