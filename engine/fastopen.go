@@ -45,7 +45,7 @@ func newFastOpen(secret sipKey) fastOpen {
 // SetFastOpenKeys sets the keys of the cookies that this host gives as a
 // server: new ones are made with key; those made with backup are good as well,
 // and replaced by new ones. Several hosts that answer for one address must share
-// keys, RFC 7413 §6.3.1. A cookie is what Linux makes of the same keys (sysctl
+// keys (RFC 7413 §6.3). A cookie is what Linux makes of the same keys (sysctl
 // net.ipv4.tcp_fastopen_key). Keys that are set do not expire by themselves.
 // Without them they are random, and change twice a day.
 func (e *Engine) SetFastOpenKeys(key, backup [16]byte) {
@@ -110,7 +110,7 @@ func (l *Listener) SetFastOpen(n int) {
 // lately among them.
 func (l *Listener) FastOpenPending() int { return l.pending + len(l.resets) }
 
-// room forgets the resets of long ago, and reports whether one more connection
+// fastOpenRoom forgets the resets of long ago, and reports whether one more connection
 // may wait.
 func (l *Listener) fastOpenRoom(now mono.Time) bool {
 	n := 0

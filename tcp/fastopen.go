@@ -188,7 +188,7 @@ func (c *TCB) synWND() uint16 {
 // SYN-ACK.
 //
 // A SYN that has to be sent again goes without: what loses the one may let the
-// other pass, RFC 7413 §4.2.2. So does one that has become a SYN-ACK, when both
+// other pass (RFC 7413). So does one that has become a SYN-ACK, when both
 // ends opened at once.
 func (c *TCB) synFastOpen(seg *Segment) {
 	f := c.fo

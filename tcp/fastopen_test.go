@@ -145,7 +145,7 @@ func TestFastOpenUnsolicited(t *testing.T) {
 	}
 }
 
-// A SYN that is sent again carries neither data nor the option. RFC 7413 §4.2.2.
+// A SYN that is sent again carries neither data nor the option. RFC 7413.
 func TestR7413_4_4_PlainRetransmission(t *testing.T) {
 	p := fastSYN(t, 500)
 	p.Want("> S 0:500(500)")
@@ -364,7 +364,7 @@ func TestFastOpenLateACK(t *testing.T) {
 	p.WantNothing("all has arrived")
 }
 
-// A SYN that comes again, plain as RFC 7413 §4.2.2 wants it, means that our
+// A SYN that comes again, plain as RFC 7413 wants it, means that our
 // SYN-ACK is lost: it goes again, and acknowledges the data.
 func TestFastOpenSYNAgain(t *testing.T) {
 	p := taken(t)
