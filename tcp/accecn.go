@@ -55,7 +55,7 @@ const (
 func (a *accECN) init(next Seq) {
 	a.r = ecnCounters{cep: 5, e0b: 1, e1b: 1}
 	a.s, a.told = a.r, a.r
-	a.proving, a.roundEnd = provingRounds, next
+	a.proving, a.roundEnd = provingRounds+1, next // the first is over with the first ACK
 }
 
 // handshakeACE tells how a SYN or SYN-ACK arrived: RFC 9768 tables 2 and 3.

@@ -3,6 +3,7 @@ package tcp
 import (
 	"testing"
 
+	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/pkt"
 	"github.com/handfast/handfast/wire"
@@ -15,6 +16,7 @@ type lane struct {
 	now  mono.Time
 	seg  Segment
 	refs [8]pkt.Ref
+	mark bool // every ECN-capable segment
 }
 
 func newLane(tb testing.TB, cfg *Config) *lane {
@@ -41,6 +43,10 @@ func (l *lane) run() {
 	for busy := true; busy; {
 		busy = false
 		for l.a.Emit(l.now, &l.seg, 65000) {
+			if l.mark && l.seg.ECN != wire.NotECT {
+				l.seg.ECN = wire.CE
+				l.seg.Segs = uint16((l.seg.Data.Len() + 1447) / 1448)
+			}
 			l.b.Arrive(l.now, &l.seg)
 			busy = true
 		}
@@ -86,7 +92,12 @@ func TestSegmentsAllocateNothing(t *testing.T) {
 	}
 	plain := DefaultConfig(ProfileRFC)
 	plain.NoSACK, plain.NoTimestamps, plain.NoWindowScale = true, true, true
-	for name, cfg := range map[string]*Config{"Linux": DefaultConfig(ProfileLinux), "RFC": DefaultConfig(ProfileRFC), "plain": plain} {
+	classic, accurate := DefaultConfig(ProfileLinux), DefaultConfig(ProfileLinux)
+	classic.ECN, accurate.ECN = ECNOn, ECNAccurate
+	for _, cfg := range []*Config{classic, accurate} { // CUBIC goes down to one segment, and then to one a timeout
+		cfg.Congestion, cfg.NoPacing = cc.NewReno{}, true
+	}
+	for name, cfg := range map[string]*Config{"ECN": classic, "AccECN": accurate, "Linux": DefaultConfig(ProfileLinux), "RFC": DefaultConfig(ProfileRFC), "plain": plain} {
 		for what, round := range map[string]func(l *lane){
 			"stream": func(l *lane) { l.send(30_000); l.now = l.now.Add(100_000_000) }, // pacing needs time
 			"request and response": func(l *lane) {
@@ -95,6 +106,17 @@ func TestSegmentsAllocateNothing(t *testing.T) {
 				l.b.Queue(l.now, c.Ref(c.Bytes()[:1000]))
 				l.run()
 				l.take(&l.a)
+			},
+			"marked": func(l *lane) {
+				l.mark = true
+				l.send(30_000)
+				l.mark = false
+				for range 5 { // delayed ACKs
+					l.step()
+					l.run()
+				}
+				l.take(&l.b)
+				l.now = l.now.Add(100_000_000)
 			},
 			"delayed ACK": func(l *lane) { l.send(10); l.step(); l.step(); l.run() },
 			"forged": func(l *lane) {

@@ -85,10 +85,11 @@ type ecnState struct {
 	echo     bool // RFC 3168: ECE goes on every segment until CWR comes
 	cwr      bool // RFC 3168: CWR goes on the next new data
 
-	ceIn       uint32 // packets that arrived with CE
-	reported   uint32 // marks the peer reported: with RFC 3168, segments with ECE
-	echoes     uint32 // segments sent with ECE, RFC 3168
-	reductions uint32 // of the window, because of marks
+	ceIn       uint32  // packets that arrived with CE
+	reported   uint32  // marks the peer reported: with RFC 3168, segments with ECE
+	echoes     uint32  // segments sent with ECE, RFC 3168
+	reductions uint32  // of the window, because of marks
+	loss       cc.Loss // handed to the algorithm: here, because once a round trip is too often to allocate
 
 	acc accECN
 }
@@ -242,7 +243,8 @@ func (c *TCB) ecnReact(now mono.Time, ack Seq) {
 			c.armRetransmit(now)
 		}
 	}
-	c.cfg.Congestion.OnLossEvent(&c.cc, &cc.Loss{Now: now, Flight: min(flight, max(c.cc.Cwnd, 2*mss)), MSS: mss, ECN: true})
+	e.loss = cc.Loss{Now: now, Flight: min(flight, max(c.cc.Cwnd, 2*mss)), MSS: mss, ECN: true}
+	c.cfg.Congestion.OnLossEvent(&c.cc, &e.loss)
 	if !c.ownsRecovery() {
 		c.cc.Cwnd = min(c.cc.Cwnd, c.cc.SSThresh)
 	}

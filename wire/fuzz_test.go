@@ -32,6 +32,9 @@ func FuzzTCPOptions(f *testing.F) {
 	f.Add([]byte{2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 3, 3, 7}, true)
 	f.Add([]byte{1, 1, 5, 18, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4}, false)
 	f.Add([]byte{34, 10, 1, 2, 3, 4, 5, 6, 7, 8, 28, 4, 0x80, 1, 172, 8, 0, 0, 1, 0, 0, 2}, true)
+	f.Add([]byte{172, 2, 174, 11, 0, 0, 1, 0, 0, 2, 0, 0, 3, 1}, false) // AccECN: the first counts
+	f.Add([]byte{174, 13, 255, 255, 255, 0, 0, 2, 0, 0, 3, 9, 9, 1}, false)
+	f.Add([]byte{172, 4, 9, 9, 174, 0}, true)
 	f.Add([]byte{253, 0}, true)
 	f.Add(bytes.Repeat([]byte{1}, 40), true)
 	f.Fuzz(func(t *testing.T, raw []byte, syn bool) {
@@ -319,6 +322,8 @@ func FuzzScript(f *testing.F) {
 	f.Add("< SEWA 0:0(0) win 65535 <mss 1460,sackOK,TS val 10 ecr 0,nop,wscale 7>")
 	f.Add("< S 0:0(0) <FO 0123456789abcdef,uto 5m,ECN e0b 1 ceb 0 e1b 1,bad>")
 	f.Add("> - 4294967295:0(1) <ECN e1b>")
+	f.Add("< [ce] .EWA 1:1001(1000) ack 5 cut 100 <ECN e1b 16777215 ceb 7 e0b 1>")
+	f.Add("> [noecn]. 1:1(0) ack 1")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := ParseScript(text)
 		if err != nil {
