@@ -43,7 +43,6 @@ func TestOptionsSwitchedOff(t *testing.T) {
 		"we: no scaling":   {setup{host: cfg(func(c *tcp.Config) { c.NoWindowScale = true })}, all &^ infoScale},
 		"we: no timestamp": {setup{host: cfg(func(c *tcp.Config) { c.NoTimestamps = true })}, all &^ infoTimestamps},
 		"we: no SACK":      {setup{host: cfg(func(c *tcp.Config) { c.NoSACK = true })}, all &^ infoSACK},
-		"the kernel: ECN":  {setup{sysctl: map[string]string{"net/ipv4/tcp_ecn": "1"}}, all},
 		"the RFC profile":  {setup{host: handfast.Config{TCP: tcp.DefaultConfig(tcp.ProfileRFC)}}, all},
 	} {
 		t.Run(name, func(t *testing.T) {
