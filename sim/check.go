@@ -20,8 +20,8 @@ type seen struct {
 	sent   uint64 // bytes, and segments sent again
 	window uint32 // cwnd with what recovery lends
 	size   int    // of the receive buffer
-	// A tail loss probe took what is in flight beyond cwnd when SND.UNA was
-	// probe.
+	again  uint32 // segments sent again
+	// A segment went out beyond cwnd when SND.UNA was probe.
 	probed bool
 	probe  tcp.Seq
 }
@@ -35,7 +35,8 @@ type seen struct {
 //     window (RFC 9293 §3.8.6)
 //   - what is in flight grows only up to cwnd, two segments of limited transmit
 //     (RFC 3042) and one segment that is begun; beyond that by one segment, a
-//     tail loss probe (RFC 8985 §7.3), until SND.UNA moves
+//     tail loss probe (RFC 8985 §7.3) or the first retransmission of a
+//     recovery, until SND.UNA moves
 //   - something unsent or unacknowledged means that a deadline is set, and the
 //     engine's deadline is not after it
 //   - queues hold what they count (tcp.TCB.Check), and keep alive no more than a
@@ -96,7 +97,7 @@ func (w *World) checkConn(h *Host, c *engine.Conn, deadline mono.Time) error {
 	var info tcp.Info
 	c.Info(&info)
 	*s = seen{conn: c, host: h, round: w.round, step: w.steps, state: c.State(), flight: info.InFlight,
-		sent: info.BytesOut + uint64(info.Retransmits), window: info.Cwnd,
+		sent: info.BytesOut + uint64(info.Retransmits), again: info.Retransmits, window: info.Cwnd,
 		size: int(h.eng.TCPConfig().ReceiveBuffer)}
 	c.Space(&s.space)
 	if !fresh {
@@ -141,7 +142,8 @@ func (s *seen) follows(p *seen, mss uint32) error {
 	allowed := max(p.window, s.window) + 3*mss
 	s.probed, s.probe = p.probed, p.probe
 	if s.step-p.step <= 1 && s.sent != p.sent && s.state >= tcp.Established && s.flight > max(p.flight, allowed) {
-		if s.flight <= p.flight+mss && !(p.probed && p.probe == b.UNA) {
+		one := uint64(b.MAX-a.MAX)+uint64(s.again-p.again)*uint64(mss) <= uint64(mss)+1 // and a FIN
+		if one && !(p.probed && p.probe == b.UNA) {
 			s.probed, s.probe = true, b.UNA
 			return nil
 		}

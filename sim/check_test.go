@@ -23,13 +23,13 @@ func TestFollows(t *testing.T) {
 		{func(s *seen) { s.space.UNA, s.space.MAX, s.space.RcvNXT, s.space.Edge = 300, 1500, 700, 1700 }, ""},
 		{func(s *seen) { s.space.UNA-- }, "SND.UNA moved left"},
 		{func(s *seen) { s.space.MAX-- }, "SND.MAX moved left"},
-		{func(s *seen) { s.state = tcp.SynReceived; s.space.MAX-- }, "SND.MAX moved left"},
+		{func(s *seen) { s.state = tcp.CloseWait; s.space.MAX-- }, "SND.MAX moved left"},
 		{func(s *seen) { s.space.NXT = 200 }, ""}, // after a timeout
 		{func(s *seen) { s.space.RcvNXT-- }, "RCV.NXT moved left"},
 		{func(s *seen) { s.space.Edge-- }, "right edge moved left"},
 		{func(s *seen) { s.space.IRS++ }, "IRS changed"},
 		{func(s *seen) { s.flight = 2300 }, ""},
-		{func(s *seen) { s.flight, s.sent = 2301, 1 }, "in flight"},
+		{func(s *seen) { s.flight, s.sent, s.space.MAX = 2301, 1301, 2501 }, "in flight"},
 		{func(s *seen) { s.flight = 2301 }, ""},               // the estimate rose, nothing was sent
 		{func(s *seen) { s.flight, s.window = 900, 100 }, ""}, // cwnd fell, nothing was sent
 	} {
@@ -39,21 +39,27 @@ func TestFollows(t *testing.T) {
 	}
 }
 
-// A tail loss probe may take what is in flight beyond cwnd by a segment, and not
-// again before something is acknowledged.
+// One segment may take what is in flight beyond cwnd, a tail loss probe or the
+// first of a recovery, and not again before something is acknowledged.
 func TestFollowsProbe(t *testing.T) {
-	at := func(una tcp.Seq, flight uint32, sent uint64) seen {
-		return seen{state: tcp.Established, flight: flight, sent: sent, window: 200,
-			space: tcp.Space{ISS: 100, UNA: una, NXT: 5000, MAX: 5000, IRS: 500, RcvNXT: 600, Edge: 1600}}
+	at := func(una, end tcp.Seq, again uint32) seen {
+		return seen{state: tcp.Established, flight: 1000 + uint32(end-5000) + 100*again, sent: uint64(end-5000) + uint64(again), again: again,
+			window: 200, space: tcp.Space{ISS: 100, UNA: una, NXT: end, MAX: end, IRS: 500, RcvNXT: 600, Edge: 1600}}
 	}
-	before, probe, acked := at(200, 1000, 0), at(200, 1100, 100), at(201, 1100, 100)
-	expect(t, probe.follows(&before, 100), "")
-	again, more := at(200, 1200, 200), at(201, 1200, 200)
-	expect(t, again.follows(&probe, 100), "in flight")
-	expect(t, acked.follows(&probe, 100), "")
-	expect(t, more.follows(&acked, 100), "")
-	two := at(200, 1101, 100)
-	expect(t, two.follows(&before, 100), "in flight")
+	before := at(200, 5000, 0)
+	for _, probe := range []seen{at(200, 5100, 0), at(200, 5000, 1)} {
+		expect(t, probe.follows(&before, 100), "")
+		again := at(200, probe.space.MAX+100, probe.again)
+		expect(t, again.follows(&probe, 100), "in flight")
+		acked := probe
+		acked.space.UNA++
+		expect(t, acked.follows(&probe, 100), "")
+		more := at(201, probe.space.MAX+100, probe.again)
+		expect(t, more.follows(&acked, 100), "")
+	}
+	for _, two := range []seen{at(200, 5102, 0), at(200, 5002, 1), at(200, 5000, 2)} {
+		expect(t, two.follows(&before, 100), "in flight")
+	}
 }
 
 // Each rule about two ends of one connection is broken once.

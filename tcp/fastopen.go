@@ -205,7 +205,7 @@ func (c *TCB) synFastOpen(seg *Segment) {
 		}
 	}
 	n := min(int(f.limit)-seg.Opts.Len(), c.snd.queue.len())
-	if c.has(fPassive) || n <= 0 || f.cookie.N == 0 && !f.noOption {
+	if c.has(fPassive) || n <= 0 || c.snd.urgent || f.cookie.N == 0 && !f.noOption { // an urgent pointer follows on data
 		return
 	}
 	seg.Data = c.snd.queue.view(c.snd.ISS+1, n)

@@ -456,3 +456,14 @@ func TestFastOpenLeastMTU(t *testing.T) {
 		p.Drop()
 	}
 }
+
+// Urgent data does not travel with the SYN, which would have to say so: it
+// follows, with its pointer.
+func TestFastOpenUrgent(t *testing.T) {
+	p := tcptest.Closed(t, tcptest.FastOpen(tcp.FastOpenRequest{Cookie: cookie8, MSS: 1000, Wait: true}))
+	p.Open()
+	p.WriteUrgent(6)
+	p.Want("> S 0:0(0) <mss 1000,nop,nop,sackOK,FO 0102030405060708,nop,nop>")
+	p.Recv(p.SYNACK())
+	p.Want("> P.U 1:7(6) ack 1 urg 6")
+}
