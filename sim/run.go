@@ -407,7 +407,7 @@ func (r *run) repair() {
 
 // gone reports that the end will never answer.
 func (e *end) gone() bool {
-	return e.crashed || e.missed || e.ended && (!e.endedClean || !e.done()) || e.conn == nil
+	return e.crashed || e.missed || e.ended && !e.endedClean || e.closed && !e.done() || e.conn == nil
 }
 
 // stranded reports that the end waits for the FIN of a peer that is gone, in a
