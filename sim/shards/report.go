@@ -81,7 +81,11 @@ func (r *Report) trim() {
 
 // Write writes r as JSON.
 func (r *Report) Write(w io.Writer) error {
-	b, err := json.MarshalIndent(r, "", "\t")
+	c := *r
+	if c.Failures == nil {
+		c.Failures = []Failure{} // a list, not null
+	}
+	b, err := json.MarshalIndent(&c, "", "\t")
 	if err != nil {
 		return err
 	}

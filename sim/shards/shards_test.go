@@ -192,6 +192,9 @@ func TestReadRefuses(t *testing.T) {
 		r.Write(&b)
 		return b.String()
 	}
+	if none := text(func(r *Report) { r.Failures = nil }); !strings.Contains(none, `"failures": []`) {
+		t.Errorf("no list of failures: %s", none)
+	}
 	good := text(func(*Report) {})
 	if _, err := Read(strings.NewReader(good)); err != nil {
 		t.Fatal(err)
