@@ -108,7 +108,14 @@ func (c *TCB) adaptReoWindow() {
 	if k.inDSACKRnd && !c.snd.UNA.Less(k.dsackRound) {
 		k.inDSACKRnd = false
 	}
-	if c.out.news.dsack && !k.inDSACKRnd {
+	if c.out.news.dsack {
+		c.widenReoWindow()
+	}
+}
+
+// widenReoWindow makes the reordering window wider, once in a round trip.
+func (c *TCB) widenReoWindow() {
+	if k := &c.out.rack; !k.inDSACKRnd {
 		k.inDSACKRnd, k.dsackRound = true, c.snd.MAX
 		k.mult = min(k.mult, maxReoMult-1) + 1
 		k.persist = rackPersist

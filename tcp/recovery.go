@@ -113,6 +113,12 @@ func (c *TCB) undoReduction(now mono.Time) {
 		}
 	}
 	o.rack.judged = c.snd.UNA
+	if c.has(fRecovery) && c.has(fSACK) {
+		// Segments came later than was granted them, and those behind them may
+		// do so too: else the next ACK would begin the same recovery again.
+		o.rack.reordering = true
+		c.widenReoWindow()
+	}
 	c.backoff = 0
 	c.flags &^= fRecovery | fLoss | fPartialACK
 	c.inflate, c.dupACKs = 0, 0

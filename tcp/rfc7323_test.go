@@ -179,6 +179,34 @@ func TestR7323_4_3_TSRecent(t *testing.T) {
 	p.Want("> . 2:2(0) ack 41 <nop,nop,TS val 1200 ecr 100400>")
 }
 
+// Text beyond RCV.NXT whose timestamp is a little older than TS.Recent was
+// overtaken by the retransmission that filled a hole: it is taken. What is older
+// than reordering explains, or not beyond RCV.NXT, is dropped as ever; and so is
+// all of it in the RFC profile.
+func TestPAWSAndReordering(t *testing.T) {
+	for _, c := range []struct {
+		profile tcp.Profile
+		segment string
+		taken   bool
+	}{
+		{tcp.ProfileLinux, "< . 3001:4001(1000) ack 1 <nop,nop,TS val 100100 ecr 0>", true},
+		{tcp.ProfileLinux, "< . 3001:4001(1000) ack 1 <nop,nop,TS val 100099 ecr 0>", false},
+		{tcp.ProfileLinux, "< . 2001:3001(1000) ack 1 <nop,nop,TS val 100199 ecr 0>", false},
+		{tcp.ProfileRFC, "< . 3001:4001(1000) ack 1 <nop,nop,TS val 100049 ecr 0>", false}, // the ACK of the second is delayed
+	} {
+		p := tcptest.Established(t, tcptest.Profile(c.profile), tcptest.Timestamps)
+		p.Recv("< . 1:1001(1000) ack 1 <nop,nop,TS val 100050 ecr 0>")
+		p.Drop()
+		p.Recv("< . 1001:2001(1000) ack 1 <nop,nop,TS val 100200 ecr 0>")
+		p.Drop()
+		p.Recv(c.segment)
+		p.Drop()
+		if got := p.Info().OutOfOrder != 0 || p.TCB().Buffered() > 2000; got != c.taken {
+			t.Errorf("profile %d, %s: taken %t", c.profile, c.segment, got)
+		}
+	}
+}
+
 // A RST is not subject to PAWS and leaves TS.Recent alone. RFC 7323 §5.2.
 func TestR7323_5_2_RST(t *testing.T) {
 	p := tcptest.Established(t, tcptest.Timestamps)
