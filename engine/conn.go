@@ -117,7 +117,9 @@ func (e *Engine) settle(now mono.Time, c *Conn) {
 			e.fastOpenNews(now, c)
 		}
 		e.countECN(events)
-		e.ready.push(c)
+		if events != tcp.EventMarked { // nobody waits for that
+			e.ready.push(c)
+		}
 	}
 }
 

@@ -32,6 +32,8 @@ var knobs = [...]knob{
 	{"norack", func(g *generator, c *tcp.Config) { c.NoRACK = g.oneIn(4) }, func(c *tcp.Config) any { return c.NoRACK }},
 	{"notlp", func(g *generator, c *tcp.Config) { c.NoTLP = g.oneIn(4) }, func(c *tcp.Config) any { return c.NoTLP }},
 	{"nopacing", func(g *generator, c *tcp.Config) { c.NoPacing = g.oneIn(3) }, func(c *tcp.Config) any { return c.NoPacing }},
+	{"ecn", func(g *generator, c *tcp.Config) { c.ECN = tcp.ECN(g.IntN(int(tcp.ECNAccurateAccept) + 1)) }, func(c *tcp.Config) any { return c.ECN }},
+	{"noecnfallback", func(g *generator, c *tcp.Config) { c.NoECNFallback = g.oneIn(3) }, func(c *tcp.Config) any { return c.NoECNFallback }},
 	{"fastopen", func(g *generator, c *tcp.Config) { c.FastOpen = fastOpenModes[g.IntN(len(fastOpenModes))] }, func(c *tcp.Config) any { return c.FastOpen }},
 }
 

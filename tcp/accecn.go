@@ -40,6 +40,18 @@ type accECN struct {
 // codepoint.
 type ecnCounters struct{ cep, ceb, e0b, e1b uint32 }
 
+// addBytes counts n bytes of payload that arrived with a codepoint.
+func (k *ecnCounters) addBytes(ecn uint8, n int) {
+	switch ecn {
+	case wire.ECT0:
+		k.e0b += uint32(n)
+	case wire.ECT1:
+		k.e1b += uint32(n)
+	case wire.CE:
+		k.ceb += uint32(n)
+	}
+}
+
 const (
 	aceShift = 6 // of the ACE field in the flags
 	aceMask  = 7
@@ -82,6 +94,7 @@ func (c *TCB) accSYNACK(now mono.Time, seg *Segment) {
 		a.r.cep++
 		e.ceIn++
 	}
+	a.r.addBytes(seg.ECN, seg.Data.Len())
 	a.hearOption(&seg.Opts, true)
 	if f == handshakeACE(wire.CE) {
 		e.reported++
@@ -110,18 +123,12 @@ func (c *TCB) accReceive(seg *Segment, n int) {
 	a := &c.ecn.acc
 	before := a.lastECN
 	a.lastECN = seg.ECN
-	switch seg.ECN {
-	case wire.ECT0:
-		a.r.e0b += uint32(n)
-	case wire.ECT1:
-		a.r.e1b += uint32(n)
-	}
+	a.r.addBytes(seg.ECN, n)
 	if seg.ECN != wire.CE || seg.unscaled && a.r.cep != 5 {
 		return
 	}
 	packets := uint32(max(1, seg.Segs))
 	a.r.cep += packets
-	a.r.ceb += uint32(n)
 	c.ecn.ceIn += packets
 	a.ceUnacked = uint8(min(uint32(a.ceUnacked)+packets, 255))
 	enough := uint8(3)
@@ -180,7 +187,14 @@ func (c *TCB) accFeedback(now mono.Time, seg *Segment, n int) {
 func (c *TCB) accProgress(seg *Segment) bool {
 	a := &c.ecn.acc
 	ts := c.has(fTimestamps) && seg.Opts.Has&wire.HasTimestamps != 0
-	newer := c.snd.UNA.Less(seg.ACK) || a.lastSQ.Less(seg.SEQ) || ts && int32(seg.Opts.TSVal-a.lastTS) > 0 || a.handshake
+	if !a.tested { // the first of all
+		a.lastSQ = seg.SEQ
+		if ts {
+			a.lastTS = seg.Opts.TSVal
+		}
+		return !seg.ACK.Less(c.snd.UNA)
+	}
+	newer := c.snd.UNA.Less(seg.ACK) || a.lastSQ.Less(seg.SEQ) || ts && int32(seg.Opts.TSVal-a.lastTS) > 0
 	if seg.ACK.Less(c.snd.UNA) || !newer {
 		return false
 	}
@@ -297,8 +311,8 @@ func (c *TCB) accProve(ack Seq, acked, marks, packets uint32) {
 	}
 }
 
-// accSent sets the ACE field of a segment other than a SYN, RFC 9768 §3.2.2: r.cep,
-// but for the one that tells how the SYN-ACK arrived.
+// accSent sets the ACE field of a segment other than a SYN: r.cep, but for the
+// one that tells how the SYN-ACK arrived. RFC 9768 §3.2.2.
 func (c *TCB) accSent(seg *Segment) {
 	a := &c.ecn.acc
 	if a.answering && seg.Data.Len() == 0 && seg.Flags&(wire.FlagFIN|wire.FlagRST) == 0 && seg.Opts.NSACK == 0 {

@@ -81,6 +81,7 @@ type ecnState struct {
 	noECT    bool // our data is not ECN-capable
 	deaf     bool // the peer's feedback makes no sense and is ignored
 	reduced  bool // the window was reduced, and something of what was outstanding then still is
+	byMark   bool // that was because of marks, and no loss has come since
 	marked   bool // the segment at hand reports new marks
 	echo     bool // RFC 3168: ECE goes on every segment until CWR comes
 	cwr      bool // RFC 3168: CWR goes on the next new data
@@ -94,7 +95,7 @@ type ecnState struct {
 	acc accECN
 }
 
-// answer decides what a server agrees to, RFC 3168 §6.1.1 and RFC 9768 §3.1.2
+// answerECN decides what a server agrees to, RFC 3168 §6.1.1 and RFC 9768 §3.1.2
 // and §3.1.3: any other combination than the two that RFC 3168 knows is for
 // AccECN to understand.
 func (cfg *Config) answerECN(syn *Segment) Feedback {
@@ -248,8 +249,12 @@ func (c *TCB) ecnReact(now mono.Time, ack Seq) {
 	if !c.ownsRecovery() {
 		c.cc.Cwnd = min(c.cc.Cwnd, c.cc.SSThresh)
 	}
+	if c.out != nil {
+		c.out.undo.active = false // it would give back what the marks took
+	}
 	e.reductions++
 	c.ecnReduced()
+	e.byMark = true
 	c.events |= EventMarked
 	c.traceCongestion(now, trace.WhyCongestionMark)
 }
@@ -258,7 +263,7 @@ func (c *TCB) ecnReact(now mono.Time, ack Seq) {
 // what is outstanding now are no news any more, and the peer is to know.
 func (c *TCB) ecnReduced() {
 	if e := c.ecn; e != nil {
-		e.reduced, e.recover = true, c.snd.MAX
+		e.reduced, e.byMark, e.recover = true, false, c.snd.MAX
 		e.cwr = !e.accurate
 	}
 }
@@ -267,13 +272,14 @@ func (c *TCB) ecnReduced() {
 // is outstanding still: a loss among it is the same congestion, RFC 3168
 // §6.1.2.
 func (c *TCB) ecnCovers() bool {
-	return c.ecn != nil && c.ecn.reduced && c.snd.UNA.LessEq(c.ecn.recover)
+	return c.ecn != nil && c.ecn.reduced && c.ecn.byMark && c.snd.UNA.Less(c.ecn.recover)
 }
 
-// onLoss reduces the window for a loss, unless marks have done so already.
+// onLoss reduces the window for a loss, unless marks have done so already. An
+// algorithm that governs recovery itself is always told.
 func (c *TCB) onLoss(l *cc.Loss) {
-	if c.ecnCovers() {
-		c.needOutstanding(l.Now).undo.active = false // it would give back what the marks took
+	if c.ecnCovers() && !c.ownsRecovery() {
+		c.needOutstanding(l.Now).undo.active = false // as above
 	} else {
 		c.cfg.Congestion.OnLossEvent(&c.cc, l)
 	}
@@ -421,6 +427,7 @@ func (c *TCB) ecnRepeatedSYN(now mono.Time, seg *Segment) (reset bool) {
 	h := halfECN{c.Feedback(), e.acc.synECN, e.noECT}
 	if !h.synAgain(c.cfg, seg) {
 		c.end(now, OnAbort, ReasonAborted)
+		seg.SEQ = seg.SEQ.Add(seg.Data.Len()) // ResetFor acknowledges the text, too
 		return true
 	}
 	e.acc.synECN, e.noECT = h.syn, h.plain

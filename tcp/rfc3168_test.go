@@ -201,6 +201,22 @@ func TestR3168_6_1_2c_LossAndMarkAreOne(t *testing.T) {
 	}
 }
 
+// A loss among later data reduces it, as ever.
+func TestLossAfterMarks(t *testing.T) {
+	p := ecnTen(t)
+	p.Recv("< .E 1:1(0) ack 1001")
+	p.Recv("< . 1:1(0) ack 10001") // all that was outstanding then
+	p.Drop()
+	before := p.Info().SSThresh
+	for i := range 3 {
+		p.Recv(line("< . 1:1(0) ack 10001 <nop,nop,sack 11001:%d>", 12001+1000*i))
+	}
+	p.Drop()
+	if i := p.Info(); !i.Recovery || i.SSThresh >= before {
+		t.Errorf("recovery %v, ssthresh from %d to %d", i.Recovery, before, i.SSThresh)
+	}
+}
+
 // With cwnd at one segment a mark starts the retransmission timer anew, and new data waits for it. RFC 3168 §6.1.2.
 func TestR3168_6_1_2d_OneSegment(t *testing.T) {
 	p := tcptest.Established(t, tcptest.ECN, tcptest.Config(func(c *tcp.Config) { c.InitialWindow = 1 }))

@@ -606,3 +606,40 @@ func TestAccECNInTimeWait(t *testing.T) {
 	p.Recv("< F" + ace(5) + " 1:1(0) ack 2")
 	p.Want("> " + ace(5) + " 2:2(0) ack 2")
 }
+
+// A connection that TCP Fast Open begins before its handshake is over agrees as
+// any other, its answer is ECN-capable, and a SYN that comes again tells as
+// much as one that meets a record.
+func TestAccECNWithFastOpen(t *testing.T) {
+	const syn = " 0:10(10) win 10000 <mss 1000,FO 0102030405060708,nop,nop>"
+	open := func() *tcptest.Conn {
+		p := tcptest.Listen(t, ecn(tcp.ECNAccurateAccept), tcptest.TakesFastOpen(tcp.FastOpenCookie{}))
+		p.Recv("< [ect0] SEWA" + syn)
+		p.Want("> S.A 0:0(0) ack 11 <mss 1000,ECN e0b 1 ceb 0 e1b 1,nop>")
+		p.Read(10)
+		p.Write(10)
+		p.Want("> [ect0] P" + ace(5) + " 1:11(10) ack 11")
+		return p
+	}
+	p := open()
+	p.Recv("< .W 11:11(0) ack 11")
+	wantECN(t, p, tcp.FeedbackAccurate, true)
+
+	p = open()
+	p.Recv("< [ce] S" + syn) // plain: the client may have given up
+	p.Want("> S.WA 0:0(0) ack 11 <mss 1000,ECN e0b 1 ceb 0 e1b 1,nop>")
+	p.Recv("< .W 11:11(0) ack 11")
+	wantECN(t, p, tcp.FeedbackAccurate, false)
+
+	p = open()
+	p.Recv("< SEW" + syn)
+	p.Want("> R. 700:700(0) ack 11")
+	p.WantState(tcp.Closed)
+
+	p = open() // and its timer falls back as a record's does
+	p.WantAt("1s", "> S.A 0:0(0) ack 11 <mss 1000>")
+	p.WantAt("3s", "> S. 0:0(0) ack 11 <mss 1000>")
+	p.Recv("< .W 11:11(0) ack 11")
+	p.Drop()
+	wantECN(t, p, tcp.FeedbackAccurate, false)
+}

@@ -41,6 +41,17 @@ var story = []struct {
 		`{"at":1020001000,"conn":3,"kind":"out","why":"new data","from":"ESTABLISHED","flags":"P.","seq":1001,"ack":0,"len":3000,"win":500,"segs":3,"mss":1000,"sack":1,"flight":3000}`,
 	},
 	{
+		Event{At: 1_020_001_000, Conn: 3, Kind: SegmentIn, From: 4, ECN: wire.CE, Flags: wire.FlagACK | wire.FlagECE,
+			Seq: 1, Ack: 2, Len: 10, Window: 500},
+		"1.020001 #3 < [ce] .E 1:11(10) ack 2 win 500 // ESTABLISHED",
+		`{"at":1020001000,"conn":3,"kind":"in","from":"ESTABLISHED","flags":".E","seq":1,"ack":2,"len":10,"win":500,"ecn":3}`,
+	},
+	{
+		Event{At: 1_030_000_000, Conn: 3, Kind: Congestion, Why: WhyCongestionMark, Cwnd: 7000, SSThresh: 7000},
+		"1.030000 #3 * congestion // congestion mark, cwnd 7000, ssthresh 7000",
+		`{"at":1030000000,"conn":3,"kind":"congestion","why":"congestion mark","cwnd":7000,"ssthresh":7000}`,
+	},
+	{
 		Event{At: 1_400_000_000, Conn: 3, Kind: Timer, Why: WhyRetransmitTimeout, To: 4, SRTT: 20_000_000, RTO: 200_000_000},
 		"1.400000 #3 * timer retransmission timeout // ESTABLISHED, srtt 20000us, rto 200000us",
 		`{"at":1400000000,"conn":3,"kind":"timer","why":"retransmission timeout","to":"ESTABLISHED","srtt":20000000,"rto":200000000}`,
@@ -119,7 +130,7 @@ func TestTextParsesBack(t *testing.T) {
 			continue
 		}
 		if got.Seq != s.ev.Seq || got.Ack != s.ev.Ack || got.Len != s.ev.Len || got.Win != s.ev.Window ||
-			got.Flags != s.ev.Flags || got.Out != (s.ev.Kind == SegmentOut) {
+			got.Flags != s.ev.Flags || got.ECN != s.ev.ECN || got.Out != (s.ev.Kind == SegmentOut) {
 			t.Errorf("%q parsed to %+v, from %+v", line, got, s.ev)
 		}
 	}
