@@ -125,11 +125,16 @@ func (c *TCB) undoReduction(now mono.Time) {
 	c.pend &^= pendRetransmit
 	before := o.undo.interrupted
 	o.undo = undo{}
-	if before != nil && c.snd.UNA.Less(before.recover) && !c.ownsRecovery() {
+	switch {
+	case before == nil || c.ownsRecovery():
+		c.cfg.Congestion.OnUndo(&c.cc, now)
+	case c.snd.UNA.Less(before.recover) && o.board.sacked > 0:
 		c.flags |= fRecovery
 		c.recover, c.cc.Cwnd, o.undo = before.recover, before.cwnd, before.undo
-	} else {
-		c.cfg.Congestion.OnUndo(&c.cc, now)
+	default:
+		// The recovery is over, or has nothing to go by, with nothing SACKed
+		// beyond a hole, and would hold the tail loss probe back.
+		c.cc.Cwnd = max(c.cc.SSThresh, before.cwnd)
 	}
 	c.traceCongestion(now, trace.WhySpurious)
 }
