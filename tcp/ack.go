@@ -112,17 +112,19 @@ func (c *TCB) sameACK(now mono.Time, seg *Segment) {
 	duplicate := c.isDuplicate(seg)
 	c.updateWindow(now, seg)
 	if !c.has(fSACK) {
-		if duplicate {
+		if duplicate && c.snd.UNA != c.snd.MAX {
 			c.duplicateACK(now)
 		}
 		return
 	}
 	o := c.out
-	if o == nil || c.snd.UNA == c.snd.MAX || seg.Opts.NSACK == 0 && !(duplicate && o.tail.active) {
+	if o == nil || seg.Opts.NSACK == 0 && !(duplicate && o.tail.active) {
 		return
 	}
 	o.news = news{}
-	if c.acknowledge(now, seg, 0, uint32(c.snd.MAX-c.snd.UNA), c.inFlight()) && !c.has(fPersist) {
+	restart := c.acknowledge(now, seg, 0, uint32(c.snd.MAX-c.snd.UNA), c.inFlight())
+	// With nothing outstanding it may still tell of a duplicate, RFC 2883.
+	if restart && c.snd.UNA != c.snd.MAX && !c.has(fPersist) {
 		c.armRetransmit(now)
 	}
 }
@@ -202,9 +204,10 @@ func (c *TCB) windowOpened(now mono.Time) {
 	}
 }
 
-// isDuplicate is the definition of RFC 5681 §2, before the window is updated.
-// Into a closed window only probes go, and their answers all look like that.
+// isDuplicate is the definition of RFC 5681 §2, before the window is updated,
+// but for whether something is outstanding. Into a closed window only probes go,
+// and their answers all look like that.
 func (c *TCB) isDuplicate(seg *Segment) bool {
-	return c.snd.UNA.Less(c.snd.MAX) && c.snd.WND > 0 && seg.Data.Len() == 0 &&
+	return c.snd.WND > 0 && seg.Data.Len() == 0 &&
 		seg.Flags&(wire.FlagSYN|wire.FlagFIN) == 0 && c.sndWindow(seg) == c.snd.WND && seg.SEQ == c.rcv.NXT
 }

@@ -155,7 +155,7 @@ func (c *TCB) detectLoss(now mono.Time) (wait time.Duration) {
 			}
 		}
 		if left := r.at.Add(limit).Sub(now); left > 0 {
-			if c.anyInFlight(k.judged, end) {
+			if c.anyInFlight(maxSeq(k.judged, r.start), end) {
 				wait = max(wait, left)
 			}
 			continue
@@ -316,14 +316,18 @@ type tailProbe struct {
 	active bool // a probe is outstanding
 	resent bool // TLP.is_retrans
 	dsack  bool // the probe was a duplicate
+	stale  bool // no RTT was measured since the last probe left
 }
+
+// reset ends the episode.
+func (t *tailProbe) reset() { *t = tailProbe{stale: t.stale} }
 
 // mayProbeTail reports whether the timer is to be that of a loss probe: RFC
 // 8985 §7.2.
 func (c *TCB) mayProbeTail() bool {
 	o := c.out
 	return o != nil && c.has(fSACK) && !c.cfg.NoRACK && !c.cfg.NoTLP && c.state.synchronized() && !c.has(fRecovery|fLoss|fSYNUnacked) &&
-		c.backoff == 0 && !o.tail.active && o.board.sacked == 0 && o.board.lost == 0 && c.snd.NXT == c.snd.MAX && c.flight() > 0
+		c.backoff == 0 && !o.tail.active && !o.tail.stale && o.board.sacked == 0 && o.board.lost == 0 && c.snd.NXT == c.snd.MAX && c.flight() > 0
 }
 
 // probeTimeout is TLP_calc_PTO, RFC 8985 §7.2.
@@ -366,6 +370,6 @@ func (c *TCB) tailProbeAcked(seg *Segment, advanced bool) (repaired bool) {
 	default:
 		return false
 	}
-	*t = tailProbe{}
+	t.reset()
 	return repaired
 }

@@ -52,6 +52,7 @@ func (c *TCB) enterRecovery(now mono.Time, flight uint32) {
 	c.flags &^= fPartialACK
 	c.recover = c.snd.MAX
 	c.startUndo()
+	c.out.tail.reset() // RFC 8985 §7.1
 	c.onLoss(&cc.Loss{Now: now, Flight: min(flight, max(c.cc.Cwnd, 2*c.effMSS())), MSS: c.effMSS()})
 	c.owe(pendRetransmit, trace.WhyFastRetransmit)
 	c.traceCongestion(now, trace.WhyRecoveryEntered)

@@ -65,7 +65,7 @@ func (c *TCB) emitTailProbe(now mono.Time, seg *Segment) bool {
 		c.segOptions(now, &seg.Opts)
 		n = c.snd.queue.span(c.snd.NXT, min(n, c.cutSize(seg)))
 		c.makeData(now, seg, n, false, trace.WhyTailLossProbe)
-		*t = tailProbe{end: c.snd.NXT, active: true}
+		*t = tailProbe{end: c.snd.NXT, active: true, stale: true}
 		c.armRTO(now)
 		return true
 	}
@@ -78,7 +78,7 @@ func (c *TCB) emitTailProbe(now mono.Time, seg *Segment) bool {
 	if data := minSeq(r.end, c.sndEnd()).Sub(from); data > mss {
 		from = from.Add((data - 1) / mss * mss)
 	}
-	*t = tailProbe{end: c.snd.MAX, active: true, resent: true}
+	*t = tailProbe{end: c.snd.MAX, active: true, resent: true, stale: true}
 	if !c.emitRange(now, seg, from, mss, trace.WhyTailLossProbe) {
 		return false
 	}
@@ -135,7 +135,9 @@ func (c *TCB) emitRange(now mono.Time, seg *Segment, from Seq, n int, why trace.
 		if c.deadlines[dRetransmit] == 0 {
 			c.armRTO(now)
 		}
-	case from == c.snd.UNA || c.deadlines[dRetransmit] == 0: // RFC 6298 §5 (a)
+	case c.deadlines[dRetransmit] == 0:
+		c.armRTO(now)
+	case from == c.snd.UNA && c.timer != timerReorder: // RFC 6298 §5 (a); RACK waits for others, RFC 8985 §8
 		c.armRTO(now)
 	}
 	return true

@@ -35,6 +35,9 @@ func (c *TCB) measure(now mono.Time, seg *Segment, advanced bool) {
 // sampleRTT is RFC 6298 §2.2 and §2.3.
 func (c *TCB) sampleRTT(now mono.Time, r time.Duration) {
 	r = max(r, minRTTSample)
+	if c.out != nil {
+		c.out.tail.stale = false
+	}
 	switch {
 	case c.SRTT == 0:
 		c.SRTT, c.RTTVAR = r, r/2

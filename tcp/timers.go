@@ -46,19 +46,24 @@ func (c *TCB) Advance(now mono.Time) {
 }
 
 // armRetransmit starts the retransmission timer anew: for a tail loss probe
-// where that is allowed and comes first (RFC 8985 §7.2), else for the RTO.
+// where that is allowed, when the RTO would expire at the latest (RFC 8985 §7.2),
+// else for the RTO.
 func (c *TCB) armRetransmit(now mono.Time) {
 	c.armRTO(now)
 	if !c.mayProbeTail() {
 		return
 	}
 	rto := c.deadlines[dRetransmit]
+	d := min(now.Add(c.probeTimeout()), rto)
 	if q := &c.out.sent; q.len() > 0 {
-		rto = min(rto, q.r[q.head].at.Add(c.RTO))
+		if e := q.r[q.head].at.Add(c.RTO); e > now {
+			d = min(d, e)
+		}
 	}
-	if d := now.Add(c.probeTimeout()); d < rto {
-		c.deadlines[dRetransmit], c.timer = d, timerProbe
+	if d == rto && rto < now.Add(c.RTO) {
+		return // R2 comes first
 	}
+	c.deadlines[dRetransmit], c.timer = d, timerProbe
 }
 
 // armReorder waits for what may only be reordered, RFC 8985 §6.2.
@@ -182,7 +187,7 @@ func (c *TCB) repairTimeout(now mono.Time) {
 	c.inflate, c.dupACKs = 0, 0
 	c.recover = c.snd.MAX // RFC 6582 §4: late duplicates start no new recovery
 	c.ecnReduced()
-	o.tail = tailProbe{}
+	o.tail.reset()
 	c.pend &^= pendTLP
 	c.pend |= pendRetransmit
 	c.updatePacing()
