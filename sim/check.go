@@ -98,7 +98,7 @@ func (w *World) checkConn(h *Host, c *engine.Conn, deadline mono.Time) error {
 	c.Info(&info)
 	*s = seen{conn: c, host: h, round: w.round, step: w.steps, state: c.State(), flight: info.InFlight,
 		sent: info.BytesOut + uint64(info.Retransmits), again: info.Retransmits, window: info.Cwnd,
-		size: int(h.eng.TCPConfig().ReceiveBuffer)}
+		size: int(info.ReceiveBuffer)}
 	c.Space(&s.space)
 	if !fresh {
 		if err := s.follows(&before, info.SendMSS); err != nil {

@@ -18,6 +18,7 @@ func (c *TCB) Arrive(now mono.Time, seg *Segment) (reset bool) {
 	if c.state == Established && seg.Flags&^(wire.FlagPSH|ecnFlags) == wire.FlagACK && seg.SEQ == c.rcv.NXT &&
 		c.rcv.ooo == nil && c.arriveFast(now, seg) {
 		seg.Data.Release() // a pure ACK may still hold its buffer
+		c.account()
 		return false
 	}
 	switch c.state {
@@ -30,6 +31,7 @@ func (c *TCB) Arrive(now mono.Time, seg *Segment) (reset bool) {
 		reset = c.arriveSync(now, seg)
 	}
 	seg.Data.Release()
+	c.account()
 	return reset
 }
 
@@ -100,7 +102,7 @@ func (c *TCB) arriveSynSent(now mono.Time, seg *Segment) (reset bool) {
 	c.heard(now)
 	c.rcv.IRS, c.rcv.NXT = seg.SEQ, seg.SEQ+1
 	c.rcv.lastACK = c.rcv.NXT
-	c.rcv.edge = c.rcv.NXT.Add(int(synWindow(c.rcv.size)))
+	c.rcv.edge = c.rcv.NXT.Add(int(c.synWND()))
 	p := peerOptions(&seg.Opts)
 	c.negotiate(&p, !c.cfg.NoWindowScale)
 	c.ecnAnswered(seg)

@@ -103,6 +103,7 @@ func (c *TCB) checkSequence(now mono.Time, seg *Segment) bool {
 	}
 	if c.acceptable(seg, length) {
 		if !rst && !seg.Has(wire.FlagSYN) { // those are judged by the number they came with
+			c.noteOld(seg, length)
 			c.trimToWindow(seg)
 		}
 		return true
@@ -132,6 +133,7 @@ func (c *TCB) checkSequence(now mono.Time, seg *Segment) bool {
 	}
 	if length > 0 && !seg.Has(wire.FlagSYN) {
 		// A retransmission or a probe: its sender needs the answer.
+		c.noteOld(seg, length)
 		c.owe(pendACK, trace.WhyDuplicateACK)
 	} else {
 		c.challengeACK(now)
@@ -176,6 +178,7 @@ func (c *TCB) paws(now mono.Time, seg *Segment, length uint32) bool {
 	if old && now.Sub(c.tsRecentAge) <= maxPAWSIdle { // RFC 7323 §5.5: after that TS.Recent says nothing
 		c.traceDrop(now, seg, trace.WhyPAWS)
 		if length > 0 && !seg.Has(wire.FlagSYN) && seg.SEQ.Less(c.rcv.NXT) {
+			c.noteOld(seg, length) // RFC 2883 §4.3
 			c.owe(pendACK, trace.WhyPAWS)
 		} else {
 			c.challengeACK(now)
@@ -327,6 +330,10 @@ func (c *TCB) text(now mono.Time, seg *Segment) {
 
 // deliver is the seventh step for text at RCV.NXT.
 func (c *TCB) deliver(now mono.Time, seg *Segment, n uint32) {
+	if !c.admits(seg, true) {
+		seg.Data.Release()
+		return
+	}
 	before := c.rcv.queue.n
 	c.rcv.NXT += Seq(n)
 	c.bytesIn += uint64(n)
@@ -343,6 +350,9 @@ func (c *TCB) deliver(now mono.Time, seg *Segment, n uint32) {
 	filled := false
 	if q := c.rcv.ooo; q != nil {
 		nxt := c.rcv.NXT
+		if q.count > 0 {
+			c.noteDuplicate(q.overlap(nxt.Add(-int(n)), int(n)))
+		}
 		c.rcv.NXT = q.pull(nxt, &c.rcv.queue)
 		c.bytesIn += uint64(c.rcv.NXT - nxt)
 		filled = true // a gap is filled, in part at least: RFC 5681 §4.2
@@ -357,27 +367,9 @@ func (c *TCB) deliver(now mono.Time, seg *Segment, n uint32) {
 	if before == 0 {
 		c.events |= EventReadable
 	}
+	c.tuneReceive(now, seg, n)
 	c.scheduleACK(now, filled || seg.Segs > 1)
 }
-
-// scheduleACK decides when in-order text is acknowledged: at once for every
-// second full segment and in the quick phase, else within DelayedACK. RFC 9293
-// §3.8.6.3, RFC 5681 §4.2.
-func (c *TCB) scheduleACK(now mono.Time, atOnce bool) {
-	if c.quick > 0 {
-		c.quick--
-		atOnce = true
-	}
-	if atOnce || uint32(c.rcv.NXT-c.rcv.lastACK) >= 2*uint32(max(c.rcv.seen, 1)) && uint32(c.rcv.NXT-c.rcv.lastACK) >= c.fullEnough() {
-		c.owe(pendACK, trace.WhyACK)
-	} else if c.deadlines[dDelayedACK] == 0 {
-		c.deadlines[dDelayedACK] = now.Add(c.cfg.DelayedACK)
-	}
-}
-
-// fullEnough keeps a peer that only ever sends tiny segments from getting an
-// ACK for every two of them.
-func (c *TCB) fullEnough() uint32 { return min(uint32(c.rcv.MSS), minPeerMSS*4) }
 
 // keepOutOfOrder queues text beyond RCV.NXT and owes a duplicate ACK at once
 // (RFC 9293 §3.10.7.4 SHLD-31 and MAY-13, RFC 5681 §4.2).
@@ -391,11 +383,17 @@ func (c *TCB) keepOutOfOrder(now mono.Time, seg *Segment, fin bool, finAt Seq) {
 	}
 	c.dupOwed = min(c.dupOwed+1, maxDuplicatesOwed)
 	c.owe(0, trace.WhyDuplicateACK)
-	if c.has(fRcvClosed) {
+	if c.has(fRcvClosed) || seg.Data.Len() > 0 && !c.admits(seg, false) {
 		seg.Data.Release()
 	}
-	for q.charged > 2*c.rcv.size && q.count > 0 { // T-RES-06
+	for most := c.outOfOrderLimit(); q.charged > most && q.count > 0; { // T-RES-06
 		q.dropLast()
+		if c.cfg.Memory != nil {
+			c.cfg.Memory.Counts.Pruned++
+		}
+	}
+	if n := seg.Data.Len(); n > 0 {
+		c.noteDuplicate(q.overlap(seg.SEQ, n))
 	}
 	q.insert(seg.SEQ, seg.Data.Move())
 	if q.empty() {

@@ -15,7 +15,9 @@ import (
 func TestBothEndsRetransmit(t *testing.T) {
 	const size = 300_000
 	for seed := range uint64(40) {
-		p := newPair(t, DefaultConfig(ProfileLinux))
+		cfg := DefaultConfig(ProfileLinux)
+		cfg.ReceiveBuffer = 2 * size // nobody reads
+		p := newPair(t, cfg)
 		for p.a.State() != Established || p.b.State() != Established {
 			if !p.step() {
 				t.Fatal("no handshake")

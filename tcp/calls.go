@@ -35,7 +35,7 @@ func (c *TCB) init(now mono.Time, cfg *Config, p *Params) {
 	c.snd.MSS = min(c.snd.MSS, p.MSS)
 	c.recover = p.ISS // RFC 6582 §3.2 step 1
 	c.rcv.MSS = p.MSS
-	c.snd.size, c.rcv.size = cfg.SendBuffer, cfg.ReceiveBuffer
+	c.snd.size, c.rcv.size, c.lowat = cfg.SendBuffer, cfg.ReceiveBuffer, cfg.NotSentLowat
 	c.RTO = cfg.InitialRTO
 	c.quick = cfg.QuickACKs
 	if cfg.Nagle {
@@ -47,19 +47,6 @@ func (c *TCB) init(now mono.Time, cfg *Config, p *Params) {
 	c.lastRcv = now
 }
 
-// windowScale is the shift to announce: the one configured, but none that is too
-// coarse for the buffer. A window below one unit would be none at all, for ever.
-func (cfg *Config) windowScale() uint8 {
-	s := min(cfg.WindowScale, maxWindowScale)
-	for s > 0 && cfg.ReceiveBuffer>>s < minWindowUnits {
-		s--
-	}
-	return s
-}
-
-// minWindowUnits is how finely the window field must divide the buffer.
-const minWindowUnits = 16
-
 // Accept makes the TCB an ESTABLISHED connection out of a half-open record
 // whose SYN-ACK was acknowledged (RFC 9293 §3.10.7.4, fifth step in
 // SYN-RECEIVED). The segment that did so must be handed to Arrive next: it may
@@ -70,7 +57,7 @@ func (c *TCB) Accept(now mono.Time, cfg *Config, h *HalfOpen) {
 	c.snd.queue.init(h.ISS + 1)
 	c.snd.UNA, c.snd.NXT, c.snd.MAX = h.ISS, h.ISS+1, h.ISS+1
 	c.rcv.IRS, c.rcv.NXT, c.rcv.lastACK = h.IRS, h.IRS+1, h.IRS+1
-	c.rcv.edge = c.rcv.NXT.Add(int(h.window(cfg)))
+	c.rcv.edge = c.rcv.NXT.Add(int(h.offered(cfg)))
 	c.negotiate(&h.peer, h.WScaleOK)
 	c.acceptECN(h)
 	if h.peer.Has&optTimestamps == 0 {
@@ -96,7 +83,7 @@ func (c *TCB) Room() int {
 	if !c.canQueue() {
 		return 0
 	}
-	return max(0, int(c.snd.size)-c.snd.queue.len())
+	return max(0, c.sendRoom())
 }
 
 func (c *TCB) canQueue() bool {
@@ -116,6 +103,7 @@ func (c *TCB) Queue(now mono.Time, r pkt.Ref) {
 		return
 	}
 	c.snd.queue.push(r)
+	c.account()
 }
 
 // Spare returns the unused rest of the chunk that holds the last bytes queued,
@@ -166,6 +154,7 @@ func (c *TCB) Take(max int, dst []pkt.Ref) int {
 	if c.rcv.urgent && c.rcv.UP.LessEq(c.nextUnread()) {
 		c.rcv.urgent = false // read; or it would be ahead again 2 GiB later
 	}
+	c.account()
 	return refs
 }
 
@@ -175,6 +164,7 @@ func (c *TCB) Take(max int, dst []pkt.Ref) int {
 func (c *TCB) Trim() {
 	c.snd.queue.trim()
 	c.rcv.queue.trim()
+	c.trimIncoming()
 	if c.snd.UNA == c.snd.MAX {
 		c.out = nil
 		c.trimFastOpen()
@@ -212,9 +202,10 @@ func (c *TCB) Consumed() bool {
 // receiving side if read is set: what arrives later is acknowledged and
 // dropped.
 func (c *TCB) Shutdown(now mono.Time, read, write bool) {
-	if read && c.state != Closed {
+	if read && c.cfg != nil {
 		c.flags |= fRcvClosed
 		c.rcv.queue.release()
+		c.account()
 		c.events |= EventReadable
 	}
 	if write {
@@ -267,6 +258,7 @@ func (c *TCB) Close(now mono.Time) {
 	}
 	c.flags |= fRcvClosed
 	c.rcv.queue.release()
+	c.account()
 	if c.state == SynSent && !c.queueFIN() {
 		c.end(now, OnClose, ReasonClosed)
 		return
@@ -291,6 +283,7 @@ func (c *TCB) Abort(now mono.Time) {
 	switch c.state {
 	case Closed, Listen:
 		c.rcv.queue.release()
+		c.account()
 		return
 	case SynReceived, Established, FinWait1, FinWait2, CloseWait:
 		c.owe(pendRST, trace.WhyAborted)
@@ -308,6 +301,7 @@ func (c *TCB) SendUrgent(now mono.Time, r pkt.Ref) {
 	c.snd.queue.push(r)
 	c.snd.UP = c.snd.queue.end
 	c.snd.urgent = true
+	c.account()
 }
 
 // Urgent reports how many bytes of urgent data are still to be read, counting
@@ -359,24 +353,6 @@ func (c *TCB) SetKeepalive(now mono.Time, on bool, idle, interval time.Duration,
 	}
 	c.flags |= fKeepalive
 	c.armKeepalive(now)
-}
-
-// SetBuffers sets how many bytes may be queued to send, and how many received
-// ones may wait, instead of the Config's; values that are not positive leave
-// one as it is. A smaller receive buffer takes nothing back of the window that
-// was offered (RFC 9293 §3.8.6), and a larger one is cut to what the window
-// scale can express.
-func (c *TCB) SetBuffers(send, receive int) {
-	if send > 0 {
-		c.snd.size = uint32(min(send, maxBuffer))
-		c.events |= EventWritable
-	}
-	if receive > 0 {
-		c.rcv.size = min(uint32(min(receive, maxBuffer)), 65535<<c.rcv.scale)
-		if c.rcv.scale > 0 { // below one unit of the scale no window could be offered
-			c.rcv.size = max(c.rcv.size, minWindowUnits<<c.rcv.scale)
-		}
-	}
 }
 
 // SetUserTimeout sets how long data may stay unacknowledged, or a window

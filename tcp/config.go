@@ -12,19 +12,23 @@ import (
 type Config struct {
 	Profile Profile
 
-	SendBuffer    uint32 // bytes that may be queued and not yet acknowledged
-	ReceiveBuffer uint32 // bytes of payload that may wait for the application
-	WindowScale   uint8  // shift announced, at most 14; enough for ReceiveBuffer or the window is cut
-	NoWindowScale bool   // do not use RFC 7323 window scaling
-	NoTimestamps  bool   // do not use RFC 7323 timestamps
-	NoSACK        bool   // do not use RFC 2018 selective acknowledgements
-	NoRACK        bool   // with SACK, find losses as RFC 6675 does instead of RFC 8985
-	NoTLP         bool   // no tail loss probes, RFC 8985 §7
-	NoPacing      bool   // departures are spread only if the congestion control says how
-	NoECNFallback bool   // go on asking for ECN, and agreeing to AccECN, however many SYNs and SYN-ACKs are lost
-	ECN           ECN    // what to ask for and to agree to, RFC 3168 and RFC 9768
-	Nagle         bool   // a connection's Nagle switch, initially
-	Congestion    cc.Algorithm
+	SendBuffer       uint32 // bytes that may be queued and not yet acknowledged, at first
+	MaxSendBuffer    uint32 // what SendBuffer grows to with cwnd; not more than it: it does not grow
+	ReceiveBuffer    uint32 // bytes of payload that may wait for the application, at first
+	MaxReceiveBuffer uint32 // what ReceiveBuffer grows to with what the application reads; not more than it: it does not grow
+	MinBuffer        uint32 // bytes that either may hold however scarce memory is
+	NotSentLowat     uint32 // bytes that may be queued and not yet sent; 0: no bound of its own
+	WindowScale      uint8  // shift announced, at most 14, or AutoWindowScale; enough for the buffer or the window is cut
+	NoWindowScale    bool   // do not use RFC 7323 window scaling
+	NoTimestamps     bool   // do not use RFC 7323 timestamps
+	NoSACK           bool   // do not use RFC 2018 selective acknowledgements
+	NoRACK           bool   // with SACK, find losses as RFC 6675 does instead of RFC 8985
+	NoTLP            bool   // no tail loss probes, RFC 8985 §7
+	NoPacing         bool   // departures are spread only if the congestion control says how
+	NoECNFallback    bool   // go on asking for ECN, and agreeing to AccECN, however many SYNs and SYN-ACKs are lost
+	ECN              ECN    // what to ask for and to agree to, RFC 3168 and RFC 9768
+	Nagle            bool   // a connection's Nagle switch, initially
+	Congestion       cc.Algorithm
 
 	InitialRTO    time.Duration // RFC 6298 §2.1
 	MinRTO        time.Duration // RFC 6298 §2.4
@@ -47,7 +51,8 @@ type Config struct {
 	FastOpenPause time.Duration // how long no data travels on SYNs after a path swallowed all of a connection that did so; doubles; 0: none
 	Challenge     time.Duration // least time between two answers to unacceptable segments, RFC 5961 §7
 
-	Trace trace.Sink // nil: nobody listens
+	Trace  trace.Sink // nil: nobody listens
+	Memory *Memory    // what connections share; nil: each has only its own bounds
 }
 
 // Profile selects behaviour where the RFCs leave a choice or Linux deviates.
@@ -78,7 +83,9 @@ const (
 // DefaultConfig returns the default of a profile: CUBIC with Linux' values, NewReno with the RFCs'.
 func DefaultConfig(p Profile) *Config {
 	c := &Config{
-		Profile: p, SendBuffer: 2 << 20, ReceiveBuffer: 2 << 20, WindowScale: 7, Nagle: true,
+		Profile: p, Nagle: true,
+		SendBuffer: 64 << 10, MaxSendBuffer: 32 << 20, MinBuffer: 4096,
+		ReceiveBuffer: 64 << 10, MaxReceiveBuffer: 32 << 20, WindowScale: AutoWindowScale,
 		Congestion: cc.Cubic{}, ECN: ECNAccept,
 		InitialRTO: time.Second, MinRTO: 200 * time.Millisecond, MaxRTO: 120 * time.Second,
 		DelayedACK: 40 * time.Millisecond, QuickACKs: 16, SillyOverride: 200 * time.Millisecond,
@@ -90,6 +97,8 @@ func DefaultConfig(p Profile) *Config {
 	}
 	if p == ProfileRFC {
 		c.Congestion = cc.NewReno{}
+		c.SendBuffer, c.ReceiveBuffer, c.WindowScale = 2<<20, 2<<20, 7
+		c.MaxSendBuffer, c.MaxReceiveBuffer = 0, 0
 		c.MinRTO, c.MaxRTO = time.Second, 60*time.Second
 		c.DelayedACK, c.QuickACKs = 200*time.Millisecond, 0
 		c.TimeWait, c.FinWait2 = 240*time.Second, 0

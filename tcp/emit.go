@@ -79,6 +79,7 @@ func (c *TCB) sent(now mono.Time, seg *Segment, why trace.Why) bool {
 	c.pend &^= pendACK
 	c.deadlines[dDelayedACK] = 0
 	c.ecnSent(seg)
+	c.reported()
 	c.count(now, seg, why)
 	return true
 }
@@ -279,10 +280,11 @@ func (c *TCB) makeData(now mono.Time, seg *Segment, n int, fin bool, why trace.W
 	c.snd.NXT = end
 	c.snd.MAX = maxSeq(c.snd.MAX, end)
 	if c.quick > 0 && n > 0 && now.Sub(c.lastRcv) < c.cfg.DelayedACK && c.bytesIn > 0 {
-		c.quick = 0 // a dialogue: ACKs will travel with answers
+		c.quick, c.flags = 0, c.flags|fDialogue // ACKs will travel with answers
 	}
 	c.lastSnd = now
 	c.urgentPointer(seg)
+	c.drained(n)
 	c.sent(now, seg, why)
 	if c.deadlines[dRetransmit] == 0 || c.has(fPersist) || c.timer == timerProbe { // RFC 6298 §5.1, RFC 8985 §7.2
 		c.armRetransmit(now)

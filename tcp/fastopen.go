@@ -175,13 +175,19 @@ func (c *TCB) holdsSYN() bool {
 	return c.FastOpenWaits()
 }
 
-// synWND is the window field of our SYN or SYN-ACK: what the data of the peer's
-// SYN has left.
+// synWND is the window field of our SYN, when it is not known whether there
+// will be timestamps, or of our SYN-ACK: what the data of the peer's SYN has
+// left, and what our SYN has offered.
 func (c *TCB) synWND() uint16 {
+	offered := uint16(min(c.rcv.WND(), 65535))
 	if c.answersEarly() {
-		return uint16(min(c.rcv.WND(), 65535))
+		return offered
 	}
-	return synWindow(c.rcv.size)
+	w := synWindow(c.rcv.size, uint32(c.rcv.MSS))
+	if c.state != SynSent {
+		w = max(w, offered)
+	}
+	return w
 }
 
 // synFastOpen adds the cookie and the data to our SYN, or a fresh cookie to our

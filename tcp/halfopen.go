@@ -72,7 +72,22 @@ func NewHalfOpen(now mono.Time, cfg *Config, seg *Segment, p *Params) HalfOpen {
 }
 
 // window is the receive window of the SYN-ACK.
-func (h *HalfOpen) window(cfg *Config) uint16 { return synWindow(cfg.ReceiveBuffer) }
+func (h *HalfOpen) window(cfg *Config) uint16 {
+	mss := uint32(h.OurMSS)
+	if h.timestamps(cfg) {
+		mss -= min(12, mss-1)
+	}
+	return synWindow(cfg.ReceiveBuffer, mss)
+}
+
+// offered is the receive window in octets once a scaled one has been offered,
+// or may have been: rounded up, or it would be less than the SYN-ACK's (RFC
+// 7323 §2.4).
+func (h *HalfOpen) offered(cfg *Config) uint32 {
+	_, scale := h.Scales(cfg)
+	unit := uint32(1) << scale
+	return (uint32(h.window(cfg)) + unit - 1) &^ (unit - 1)
+}
 
 func (h *HalfOpen) timestamps(cfg *Config) bool {
 	return h.peer.Has&wire.HasTimestamps != 0 && !cfg.NoTimestamps
@@ -122,10 +137,8 @@ func (h *HalfOpen) ACK(now mono.Time, cfg *Config, out *Segment) {
 	if h.ecn.mode == FeedbackAccurate {
 		out.Flags |= aceStart
 	}
-	out.WND = h.window(cfg)
-	if h.WScaleOK {
-		out.WND >>= cfg.windowScale()
-	}
+	_, scale := h.Scales(cfg)
+	out.WND = uint16(min(h.offered(cfg)>>scale, 65535))
 	if h.timestamps(cfg) {
 		out.Opts.Has |= wire.HasTimestamps
 		out.Opts.TSVal, out.Opts.TSEcr = h.tsNow(now), h.TSRecent
@@ -158,7 +171,7 @@ func (h *HalfOpen) Arrive(now mono.Time, cfg *Config, seg *Segment) HalfOpenVerd
 		return HalfOpenSYNACK
 	}
 	rst := seg.Has(wire.FlagRST)
-	wnd := uint32(h.window(cfg))
+	wnd := h.offered(cfg)
 	length := seg.LEN()
 	ok := seg.SEQ.In(nxt, wnd) || length > 0 && (seg.SEQ+Seq(length)-1).In(nxt, wnd)
 	if wnd == 0 {

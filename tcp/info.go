@@ -29,6 +29,10 @@ type Info struct {
 	Unacked        uint32 // sent, not acknowledged
 	Unread         uint32 // in order, not taken
 	OutOfOrder     uint32
+	SendBuffer     uint32 // bytes that may be queued
+	ReceiveBuffer  uint32 // bytes that may wait to be read
+	NotSentLowat   uint32 // bytes that may be queued and not yet sent; 0: no bound of its own
+	Held           uint32 // bytes that the queues keep alive, with the whole of each buffer
 	BytesIn        uint64 // payload delivered in order
 	BytesOut       uint64 // payload sent, each byte once
 	SegsIn         uint32
@@ -62,7 +66,8 @@ func (c *TCB) Info(i *Info) {
 		Unread: c.rcv.queue.n, BytesIn: c.bytesIn, BytesOut: c.bytesOut, SegsIn: c.segsIn, SegsOut: c.segsOut,
 		Retransmits: c.retransmits, Backoff: c.backoff, Probes: c.keepSent, DupACKs: c.dupACKs,
 		Recovery: c.has(fRecovery), Persist: c.has(fPersist), Timestamps: c.has(fTimestamps), SACK: c.has(fSACK),
-		NoDelay: !c.has(fNagle), FastOpen: c.fastOpened}
+		NoDelay: !c.has(fNagle), FastOpen: c.fastOpened, SendBuffer: c.snd.size, ReceiveBuffer: c.rcv.size,
+		NotSentLowat: c.lowat, Held: uint32(c.Held())}
 	c.ecnInfo(i)
 	if c.cfg == nil {
 		return

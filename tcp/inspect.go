@@ -74,6 +74,9 @@ func (c *TCB) Check(now mono.Time) error {
 	case c.pend&pendRST != 0:
 		return fmt.Errorf("tcp: a RST was owed and Emit said that nothing is due")
 	}
+	if n := c.Held(); c.cfg.Memory != nil && n != int(c.held) {
+		return fmt.Errorf("tcp: the queues keep %d bytes alive, %d are accounted for", n, c.held)
+	}
 	if err := c.checkSendQueue(); err != nil {
 		return err
 	}
@@ -91,7 +94,7 @@ func (c *TCB) checkSendQueue() error {
 	if c.state != Closed && c.state != TimeWait && last.Less(s.MAX) && s.MAX != s.ISS+1 {
 		return fmt.Errorf("tcp: %v: MAX %d is beyond what was queued, %d", c.state, s.MAX-s.ISS, last-s.ISS)
 	}
-	at := q.start
+	at, charged := q.start, 0
 	for i := q.head; i < len(q.pieces); i++ {
 		p := &q.pieces[i]
 		if p.end.Sub(at) != len(p.ref.B) {
@@ -99,6 +102,10 @@ func (c *TCB) checkSendQueue() error {
 				i-q.head, p.end-s.ISS, len(p.ref.B), p.end.Sub(at))
 		}
 		at = p.end
+		charged += p.ref.Charge()
+	}
+	if int(q.charged) != charged {
+		return fmt.Errorf("tcp: the send queue counts %d bytes charged and holds %d", q.charged, charged)
 	}
 	if at != q.end {
 		return fmt.Errorf("tcp: the send queue ends at %d, its pieces at %d", q.end-s.ISS, at-s.ISS)

@@ -65,20 +65,19 @@ func (c *TCB) synOptions(now mono.Time, o *wire.TCPOptions) {
 }
 
 // segOptions fills in the options of every later segment: timestamps
-// (RFC 7323 §3.2) and, while something is out of order, SACK blocks
-// (RFC 2018 §4), as many as fit: into the header, and on a path of the smallest
-// MTU beside an octet of data.
+// (RFC 7323 §3.2) and SACK blocks, as many as there are and fit: into the
+// header, and on a path of the smallest MTU beside an octet of data.
 func (c *TCB) segOptions(now mono.Time, o *wire.TCPOptions) {
-	room := 4
+	room := len(o.SACK)
 	if c.has(fTimestamps) {
 		o.Has |= wire.HasTimestamps
 		o.TSVal, o.TSEcr = c.tsNow(now), c.tsRecent
-		room = 3
+		room--
 	}
 	const head, block = 4, 8 // two NOPs, kind and length; two sequence numbers
-	if c.rcv.ooo != nil && c.has(fSACK) && c.rcv.ooo.count > 0 {
-		if room = min(room, (int(c.effMSS())-1-head)/block); room > 0 {
-			o.NSACK = uint8(c.rcv.ooo.sackBlocks(o.SACK[:room]))
+	if (c.rcv.ooo != nil || c.in != nil) && c.has(fSACK) {
+		room = min(room, (int(c.effMSS())-1-head)/block)
+		if o.NSACK = uint8(c.sackBlocks(o.SACK[:max(room, 0)])); o.NSACK > 0 {
 			o.Has |= wire.HasSACK
 		}
 	}

@@ -89,13 +89,13 @@ func TestR2018_4c_NewestFirst(t *testing.T) {
 	p.Recv("< . 3001:4001(1000) ack 1")
 	p.Want("> . 1:1(0) ack 1 <nop,nop,sack 3001:4001 5001:6001 1001:2001>")
 	p.Recv("< . 1001:2001(1000) ack 1") // for the second time
-	p.Want("> . 1:1(0) ack 1 <nop,nop,sack 1001:2001 3001:4001 5001:6001>")
+	p.Want("> . 1:1(0) ack 1 <nop,nop,sack 1001:2001 1001:2001 3001:4001 5001:6001>")
 	p.Recv("< . 5501:6501(1000) ack 1") // half of it
-	p.Want("> . 1:1(0) ack 1 <nop,nop,sack 5001:6501 1001:2001 3001:4001>")
+	p.Want("> . 1:1(0) ack 1 <nop,nop,sack 5501:6001 5001:6501 1001:2001 3001:4001>")
 	p.Recv("< . 4001:5001(1000) ack 1") // joins two
 	p.Want("> . 1:1(0) ack 1 <nop,nop,sack 3001:6501 1001:2001>")
 	p.Recv("< . 3001:3101(100) ack 1") // inside
-	p.Want("> . 1:1(0) ack 1 <nop,nop,sack 3001:6501 1001:2001>")
+	p.Want("> . 1:1(0) ack 1 <nop,nop,sack 3001:3101 3001:6501 1001:2001>")
 }
 
 // Behind it come the blocks that were reported last, each at least three times in all. RFC 2018 §4.

@@ -13,7 +13,7 @@ import (
 // that end what is announced is rounded down at last, by less than a unit; what
 // was offered once is taken all the same.
 func TestR7323_2_4_Rounding(t *testing.T) {
-	const size, scale = 10_000, 7
+	const size, scale = 7 * 1460, 7
 	const unit = 1 << scale
 	cfg := DefaultConfig(ProfileRFC)
 	cfg.NoTimestamps, cfg.WindowScale, cfg.ReceiveBuffer = true, scale, size

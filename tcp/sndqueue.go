@@ -11,6 +11,8 @@ type sndQueue struct {
 	cursor int // piece of the last lookup: sending goes forward
 	start  Seq // first byte kept
 	end    Seq // after the last byte kept
+
+	charged uint32 // what the pieces keep alive
 }
 
 // keepPieces is how many entries of bookkeeping the empty queue of an idle
@@ -53,6 +55,7 @@ func (q *sndQueue) push(r pkt.Ref) {
 		q.cursor = max(0, q.cursor-q.head)
 		q.head = 0
 	}
+	q.charged += uint32(r.Charge())
 	q.pieces = append(q.pieces, sndPiece{r, q.end})
 }
 
@@ -62,10 +65,13 @@ func (q *sndQueue) ackTo(to Seq) {
 		p := &q.pieces[q.head]
 		if to.Less(p.end) {
 			if skip := len(p.ref.B) - p.end.Sub(to); skip > 0 {
+				before := p.ref.Charge()
 				p.ref.B = p.ref.B[skip:]
+				q.charged -= uint32(before - p.ref.Charge())
 			}
 			break
 		}
+		q.charged -= uint32(p.ref.Charge())
 		p.ref.Release()
 		*p = sndPiece{}
 		q.head++
@@ -138,6 +144,6 @@ func (q *sndQueue) release() {
 	for ; q.head < len(q.pieces); q.head++ {
 		q.pieces[q.head].ref.Release()
 	}
-	q.pieces, q.head, q.cursor = nil, 0, 0
+	q.pieces, q.head, q.cursor, q.charged = nil, 0, 0, 0
 	q.start = q.end
 }

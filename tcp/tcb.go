@@ -115,6 +115,9 @@ const (
 	fSYNUnacked              // our SYN is outstanding or not sent yet
 	fPartialACK              // a partial ACK was seen in this recovery
 	fNoReports               // soft errors are not reported
+	fDialogue                // requests and responses alternate
+	fSendSet                 // SetBuffers has set the send buffer
+	fReceiveSet              // SetBuffers has set the receive buffer
 	fPlainSYN    = 1 << 31   // a SYN went that does not ask for ECN, after one that did
 )
 
@@ -128,6 +131,7 @@ type TCB struct {
 	out *outstanding // nil while nothing was sent lately
 	fo  *fastOpen    // nil without TCP Fast Open
 	ecn *ecnState    // nil: not in use
+	in  *incoming    // nil while nothing large was received lately
 
 	deadlines [numDeadlines]mono.Time
 	SRTT      time.Duration // RFC 6298; 0 before the first sample
@@ -144,6 +148,9 @@ type TCB struct {
 	tsRecent    uint32 // TS.Recent, RFC 7323 §4.3
 	tsOffset    uint32
 	tsRecentAge mono.Time
+
+	held  uint32 // what the Memory knows of
+	lowat uint32 // most unsent bytes; 0: as many as fit the buffer
 
 	keepIdle, keepInterval uint32 // ms
 	userTimeout            uint32 // ms; 0: the Config's R2
@@ -317,6 +324,7 @@ func (c *TCB) end(now mono.Time, on Trigger, err Reason) {
 		c.events |= EventFastOpen
 	}
 	c.events |= EventReadable | EventWritable
+	c.account()
 }
 
 func (c *TCB) dropOutOfOrder() {

@@ -12,6 +12,11 @@ func (c *TCB) newEdge() Seq {
 	}
 	// Small payloads in large buffers: the window follows the true size.
 	free = min(free, max(0, 4*int(c.rcv.size)-charged))
+	if 2*free < int(c.rcv.size) && c.level() != LevelNormal {
+		// Whose program lags behind has nothing to gain from a large window. Linux
+		// offers so much, too.
+		free = min(free, 4*int(c.rcv.MSS))
+	}
 	if c.has(fRcvClosed) {
 		free = int(c.rcv.size)
 	}
@@ -45,9 +50,15 @@ func (c *TCB) advertise() uint16 {
 	return uint16(field)
 }
 
-// synWindow is the window field of a SYN or SYN-ACK, which is never scaled:
-// RFC 7323 §2.2.
-func synWindow(size uint32) uint16 { return uint16(min(size, 65535)) }
+// synWindow is the window field of a SYN or SYN-ACK, which is never scaled (RFC
+// 7323 §2.2): what the buffer takes of whole segments of mss bytes, as Linux
+// counts them.
+func synWindow(size, mss uint32) uint16 {
+	if size > mss && mss > 0 {
+		size -= size % mss
+	}
+	return uint16(min(size, 65535))
+}
 
 // sndWindow reads the window of a segment.
 func (c *TCB) sndWindow(seg *Segment) uint32 {
