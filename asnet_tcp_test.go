@@ -151,7 +151,7 @@ var scripts = map[string]func(*stage){
 				if i == 1 {
 					close(begun)
 				}
-				_, err = c.Write(make([]byte, 1<<18))
+				_, err = c.Write(make([]byte, 1<<14))
 			}
 			done <- err
 		}()

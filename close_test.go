@@ -131,6 +131,8 @@ var situations = map[string]func(w *two){
 	},
 	"many small writes that nobody reads": func(w *two) {
 		c, p := w.pair()
+		c.SetWriteBuffer(1 << 20)
+		p.SetWriteBuffer(1 << 20)
 		for range 10_000 {
 			c.Write(make([]byte, 7))
 			p.Write(make([]byte, 11))
@@ -138,6 +140,7 @@ var situations = map[string]func(w *two){
 	},
 	"data behind a Close": func(w *two) {
 		c, _ := w.pair()
+		c.SetWriteBuffer(1 << 20)
 		c.Write(make([]byte, 1<<20))
 		c.Close()
 	},
@@ -170,6 +173,7 @@ var situations = map[string]func(w *two){
 			if err != nil {
 				w.Fatal(err)
 			}
+			c.(*handfast.Conn).SetWriteBuffer(1 << 20)
 			c.Write(make([]byte, 100_000))
 		}
 		if n, _ := l.(*handfast.Listener).Pending(); n != 5 {
@@ -242,6 +246,7 @@ var situations = map[string]func(w *two){
 	},
 	"the device is gone": func(w *two) {
 		c, _ := w.pair()
+		c.SetWriteBuffer(1 << 20)
 		c.Write(make([]byte, 100_000))
 		w.da.Close()
 		c.Write(make([]byte, 100_000))
@@ -447,6 +452,7 @@ func TestShutdownDelivers(t *testing.T) {
 			got := make(chan int64, conns)
 			for i := range conns {
 				c, p := w.pair()
+				c.SetWriteBuffer(2 << 20)
 				c.Write(make([]byte, size))
 				c.SetLinger(i) // in vain: 0 would drop what is queued, others would wait one by one
 				if i%2 == 0 {
@@ -494,6 +500,7 @@ func TestCloseDelivers(t *testing.T) {
 	da, db := pipe.New(pipe.Options{})
 	w := join(t, da, db)
 	c, p := w.pair()
+	c.SetWriteBuffer(2 << 20)
 	const size = 1_900_000
 	if n, err := c.Write(make([]byte, size)); n != size || err != nil {
 		t.Fatal(n, err)

@@ -369,6 +369,9 @@ func (c *Conn) Consumed() bool {
 // Shutdown is tcp.TCB.Shutdown.
 func (c *Conn) Shutdown(now mono.Time, read, write bool) {
 	c.TCB.Shutdown(now, read, write)
+	if c.Buffered() == 0 {
+		c.letGo()
+	}
 	c.e.touch(c)
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"net/netip"
 	"testing"
 	"time"
@@ -300,6 +301,7 @@ func quote(typ, off byte) func(*testing.T, *Harness) {
 // Every counter can be reached, by what its explanation says.
 func TestEveryCounter(t *testing.T) {
 	stories := counterStories()
+	maps.Copy(stories, memoryStories())
 	for c := range NumCounters {
 		s, ok := stories[c]
 		if !ok {

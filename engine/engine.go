@@ -36,6 +36,9 @@ type Config struct {
 	// TCP is what connections take over; nil: the default of the Linux profile.
 	TCP    *tcp.Config
 	Limits Limits
+	// Memory is a budget shared with other Engines, for what the queues of all
+	// their connections keep alive; nil: Limits.MemoryBytes for this one alone.
+	Memory *pkt.Budget
 	// FirstPort and LastPort are the range of ephemeral ports, 1024 at least;
 	// 0 and 0, or a range that is none, stand for Linux' 32768 to 60999.
 	FirstPort, LastPort uint16
@@ -111,6 +114,9 @@ type Engine struct {
 	fast       fastOpen
 	pathGen    uint16 // moves on whenever a path turns out narrower
 
+	memory *tcp.Memory
+	relief relief
+
 	seg, reply tcp.Segment // scratch
 	dgram      ip.Datagram
 	stats      Stats
@@ -128,6 +134,14 @@ func New(cfg Config) *Engine {
 	if e.tcp == nil {
 		e.tcp = tcp.DefaultConfig(tcp.ProfileLinux)
 	}
+	budget := cfg.Memory
+	if budget == nil {
+		budget = pkt.NewBudget(e.limits.MemoryBytes)
+	}
+	e.memory = tcp.NewMemory(budget)
+	own := *e.tcp
+	own.Memory = e.memory
+	e.tcp = &own
 	tick := isnTickLinux
 	if e.tcp.Profile == tcp.ProfileRFC {
 		tick = isnTickRFC
@@ -177,6 +191,7 @@ func (e *Engine) Input(now mono.Time, iface int, batch []*pkt.Packet) {
 		p.Iface = uint16(iface)
 		e.input(now, p)
 	}
+	e.relieve(now)
 }
 
 // Advance lets deadlines that have passed take effect. Early calls are
@@ -200,6 +215,7 @@ func (e *Engine) Advance(now mono.Time) {
 	e.advanceHalfOpen(now)
 	e.advanceTimeWait(now)
 	e.advanceIP(now)
+	e.relieve(now)
 }
 
 // Deadline returns when Advance must be called next; 0 when nothing waits for

@@ -242,7 +242,7 @@ func listen(t testing.TB, h *Harness, local string) *Listener {
 }
 
 // count returns a counter.
-func count(h *Harness, c Counter) uint64 { return h.E.stats.Count[c] }
+func count(h *Harness, c Counter) uint64 { s := h.Stats(); return s.Count[c] }
 
 // wantCount fails the test unless a counter has a value.
 func wantCount(t testing.TB, h *Harness, c Counter, want uint64) {

@@ -1,5 +1,7 @@
 package engine
 
+import "math/bits"
+
 // Limits are the bounds of an Engine that its user may move: how much of each
 // thing a peer, or all peers together, can make it hold. A field that is not
 // positive stands for its default, a field beyond its largest value for that.
@@ -38,6 +40,16 @@ type Limits struct {
 	// that still have something to send or to wait for. Default 1<<16. Beyond
 	// it a closed connection is reset instead.
 	Orphans int
+
+	// MemoryBytes is what the queues of all connections may keep alive: bytes
+	// received and not read, out of order, and not yet acknowledged, with the
+	// whole of the buffers that hold them. Default 1 GiB, 256 MiB where an int
+	// has 32 bits; at least 1 MiB. From two thirds of it on buffers grow no
+	// more and those that are not read offer little; from seven eighths on new
+	// connections are refused, what can come again is dropped, and connections
+	// that nobody holds, or whose peers keep their windows closed, are reset.
+	// Ignored if Config.Memory is set.
+	MemoryBytes int
 
 	// Listeners is the number of listening sockets. Default 4096.
 	Listeners int
@@ -83,6 +95,12 @@ const (
 	resetBurst     = 100
 	icmpErrorBurst = 50
 
+	// minMemoryBytes leaves room between the levels for the largest segment.
+	minMemoryBytes = 1 << 20
+
+	// maxMemoryBytes keeps shares of it in 63 bits.
+	maxMemoryBytes = 1 << (min(bits.UintSize, 56) - 2)
+
 	// maxDatagram is the longest payload of a UDP datagram over IPv6, RFC 768.
 	maxDatagram = 65535 - 8
 
@@ -103,6 +121,7 @@ func (l Limits) filled() Limits {
 	l.AcceptBacklog = clampLimit(l.AcceptBacklog, 4096, maxAcceptBacklog)
 	l.TimeWait = clampLimit(l.TimeWait, 16384, maxRecords)
 	l.Orphans = clampLimit(l.Orphans, 1<<16, l.Connections)
+	l.MemoryBytes = max(clampLimit(l.MemoryBytes, 1<<(28+bits.UintSize>>6<<1), maxMemoryBytes), minMemoryBytes)
 	l.Listeners = clampLimit(l.Listeners, 4096, maxBindings)
 	l.UDPSockets = clampLimit(l.UDPSockets, 16384, maxBindings)
 	l.UDPQueueBytes = clampLimit(l.UDPQueueBytes, 212992, 1<<30)

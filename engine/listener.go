@@ -331,6 +331,8 @@ func (e *Engine) mayEstablish(l *Listener, f *Flow) bool {
 		e.stats.Count[ConnectionsOverflow]++
 	case e.perPeer[f.Remote] >= e.limits.ConnectionsPerPeer:
 		e.stats.Count[PeerOverflow]++
+	case e.memory.Look() == tcp.LevelHard:
+		e.stats.Count[MemoryRefused]++
 	default:
 		return true
 	}

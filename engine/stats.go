@@ -50,6 +50,14 @@ const (
 	ConnectionsOverflow
 	PeerOverflow
 	OrphansOverflow
+	MemoryPressure
+	MemoryHard
+	MemoryPruned
+	MemoryOutOfOrderDropped
+	MemoryInOrderDropped
+	MemoryRefused
+	MemoryOrphansReset
+	MemoryStalledReset
 	TimeWaitOverflow
 	TimeWaitReused
 	TimeWaitACKs
@@ -133,6 +141,15 @@ var counterTable = [NumCounters]struct{ name, help string }{
 	ICMPErrorsLimited:      {"icmp_errors_limited", "ICMP errors not sent because too many were due"},
 	ICMPUnknown:            {"icmp_unknown", "ICMP messages of no use to a host"},
 	ICMPSourceQuench:       {"icmp_source_quench", "Source Quench, silently discarded (RFC 9293 §3.9.2.2)"},
+
+	MemoryPressure:          {"memory_pressure", "times that the memory of all queues left its normal level"},
+	MemoryHard:              {"memory_hard", "times that it reached the hard level"},
+	MemoryPruned:            {"memory_pruned", "ranges out of order given up to save memory"},
+	MemoryOutOfOrderDropped: {"memory_out_of_order_dropped", "dropped: segments out of order, memory is short"},
+	MemoryInOrderDropped:    {"memory_in_order_dropped", "dropped: segments in order, memory is short and bytes wait to be read"},
+	MemoryRefused:           {"memory_refused", "refused: connections, memory is short"},
+	MemoryOrphansReset:      {"memory_orphans_reset", "reset: closed connections with something to send, memory is short"},
+	MemoryStalledReset:      {"memory_stalled_reset", "reset: connections whose peers keep their windows closed, memory is short (RFC 6429)"},
 }
 
 // countECN counts what a connection tells of ECN.
@@ -158,6 +175,7 @@ type Stats struct {
 	IP    [ip.NumReasons]uint64
 	// What exists now.
 	Connections, HalfOpen, TimeWait, Listeners, UDPSockets int
+	Memory                                                 MemoryStats
 }
 
 // Each calls f for every counter with its name and explanation.
@@ -177,4 +195,5 @@ func (e *Engine) Stats(s *Stats) {
 	*s = e.stats
 	s.Connections, s.HalfOpen, s.TimeWait = e.conns.len(), e.half.len(), e.tw.len()
 	s.Listeners, s.UDPSockets = len(e.listeners), e.udpCount
+	e.memoryStats(s)
 }

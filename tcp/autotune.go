@@ -138,8 +138,12 @@ func (c *TCB) sendRoom() int {
 	if c.lowat > 0 {
 		n = min(n, int(c.lowat)-c.unsent())
 	}
-	if c.level() == LevelHard {
-		n = min(n, int(c.cfg.MinBuffer)-c.snd.queue.len())
+	if l := c.level(); l != LevelNormal {
+		most := c.cfg.MinBuffer
+		if l == LevelPressure { // a peer that takes nothing is sent nothing
+			most = max(most, 2*min(c.cc.Cwnd, c.snd.WND))
+		}
+		n = min(n, int(most)-c.snd.queue.len())
 	}
 	return n
 }
