@@ -103,6 +103,7 @@ func send(t testing.TB, size uint64, h HostConfig, n netem.Config) *bulk {
 func bigBuffers(p tcp.Profile) *tcp.Config {
 	c := tcp.DefaultConfig(p)
 	c.SendBuffer, c.ReceiveBuffer, c.WindowScale = 4<<20, 4<<20, 8
+	c.MaxSendBuffer, c.MaxReceiveBuffer = 0, 0
 	return c
 }
 

@@ -135,8 +135,8 @@ func (c *TCB) growSend() {
 // holds more than it should.
 func (c *TCB) sendRoom() int {
 	n := int(c.snd.size) - c.snd.queue.len()
-	if c.lowat > 0 {
-		n = min(n, int(c.lowat)-c.unsent())
+	if c.snd.lowat > 0 {
+		n = min(n, int(c.snd.lowat)-c.unsent())
 	}
 	if l := c.level(); l != LevelNormal {
 		most := c.cfg.MinBuffer
@@ -154,10 +154,10 @@ func (c *TCB) unsent() int { return max(0, c.sndEnd().Sub(maxSeq(c.snd.MAX, c.sn
 // drained tells the program that octets left which had used up its allowance of
 // unsent ones; n left just now.
 func (c *TCB) drained(n int) {
-	if c.lowat == 0 {
+	if c.snd.lowat == 0 {
 		return
 	}
-	if k := c.unsent(); k < int(c.lowat) && k+n >= int(c.lowat) {
+	if k := c.unsent(); k < int(c.snd.lowat) && k+n >= int(c.snd.lowat) {
 		c.events |= EventWritable
 	}
 }
@@ -186,6 +186,6 @@ func (c *TCB) SetBuffers(send, receive int) {
 // sent; 0 or less: no bound but the buffer's. A low one keeps what a program
 // may still change its mind about out of the queue.
 func (c *TCB) SetNotSentLowat(n int) {
-	c.lowat = uint32(min(max(n, 0), maxBuffer))
+	c.snd.lowat = uint32(min(max(n, 0), maxBuffer))
 	c.events |= EventWritable
 }

@@ -35,7 +35,7 @@ func (c *TCB) init(now mono.Time, cfg *Config, p *Params) {
 	c.snd.MSS = min(c.snd.MSS, p.MSS)
 	c.recover = p.ISS // RFC 6582 §3.2 step 1
 	c.rcv.MSS = p.MSS
-	c.snd.size, c.rcv.size, c.lowat = cfg.SendBuffer, cfg.ReceiveBuffer, cfg.NotSentLowat
+	c.snd.size, c.rcv.size, c.snd.lowat = cfg.SendBuffer, cfg.ReceiveBuffer, cfg.NotSentLowat
 	c.RTO = cfg.InitialRTO
 	c.quick = cfg.QuickACKs
 	if cfg.Nagle {

@@ -67,7 +67,7 @@ func (c *TCB) Info(i *Info) {
 		Retransmits: c.retransmits, Backoff: c.backoff, Probes: c.keepSent, DupACKs: c.dupACKs,
 		Recovery: c.has(fRecovery), Persist: c.has(fPersist), Timestamps: c.has(fTimestamps), SACK: c.has(fSACK),
 		NoDelay: !c.has(fNagle), FastOpen: c.fastOpened, SendBuffer: c.snd.size, ReceiveBuffer: c.rcv.size,
-		NotSentLowat: c.lowat, Held: uint32(c.Held())}
+		NotSentLowat: c.snd.lowat, Held: uint32(c.Held())}
 	c.ecnInfo(i)
 	if c.cfg == nil {
 		return

@@ -6,13 +6,12 @@ import "github.com/handfast/handfast/pkt"
 // yet sent. Chunks are given back as they are acknowledged; the bookkeeping
 // stays while the connection is busy (Trim).
 type sndQueue struct {
-	pieces []sndPiece // ring without wrap: head moves right, compacted on growth
-	head   int
-	cursor int // piece of the last lookup: sending goes forward
-	start  Seq // first byte kept
-	end    Seq // after the last byte kept
-
+	pieces  []sndPiece // ring without wrap: head moves right, compacted on growth
+	head    int
+	cursor  int32  // piece of the last lookup: sending goes forward
 	charged uint32 // what the pieces keep alive
+	start   Seq    // first byte kept
+	end     Seq    // after the last byte kept
 }
 
 // keepPieces is how many entries of bookkeeping the empty queue of an idle
@@ -52,7 +51,7 @@ func (q *sndQueue) push(r pkt.Ref) {
 		n := copy(q.pieces, q.pieces[q.head:])
 		clear(q.pieces[n:])
 		q.pieces = q.pieces[:n]
-		q.cursor = max(0, q.cursor-q.head)
+		q.cursor = max(0, q.cursor-int32(q.head))
 		q.head = 0
 	}
 	q.charged += uint32(r.Charge())
@@ -102,14 +101,14 @@ func (q *sndQueue) view(seq Seq, n int) (v pkt.View) {
 		v[1] = p.ref.Slice(0, min(n, len(p.ref.B))).Retain()
 		i++
 	}
-	q.cursor = i
+	q.cursor = int32(i)
 	return v
 }
 
 // span is how many bytes view would return, without making it.
 func (q *sndQueue) span(seq Seq, n int) int {
 	i := q.find(seq)
-	q.cursor = i
+	q.cursor = int32(i)
 	k := q.pieces[i].end.Sub(seq)
 	if i+1 < len(q.pieces) {
 		k += len(q.pieces[i+1].ref.B)
@@ -119,7 +118,7 @@ func (q *sndQueue) span(seq Seq, n int) int {
 
 // find returns the piece that contains seq: near the last one, or by halves.
 func (q *sndQueue) find(seq Seq) int {
-	for i := max(q.cursor, q.head); i < min(len(q.pieces), q.cursor+3); i++ {
+	for i := max(int(q.cursor), q.head); i < min(len(q.pieces), int(q.cursor)+3); i++ {
 		p := &q.pieces[i]
 		if seq.Less(p.end) {
 			if len(p.ref.B) >= p.end.Sub(seq) {

@@ -29,6 +29,7 @@ type sndSpace struct {
 	scale         uint8  // shift of windows received
 	urgent        bool
 	size          uint32   // bytes that may be queued
+	lowat         uint32   // most of them unsent; 0: as many as fit
 	queue         sndQueue // UNA onwards
 }
 
@@ -149,8 +150,7 @@ type TCB struct {
 	tsOffset    uint32
 	tsRecentAge mono.Time
 
-	held  uint32 // what the Memory knows of
-	lowat uint32 // most unsent bytes; 0: as many as fit the buffer
+	held uint32 // what the Memory knows of
 
 	keepIdle, keepInterval uint32 // ms
 	userTimeout            uint32 // ms; 0: the Config's R2
