@@ -126,6 +126,7 @@ func (c *TCB) AcceptFastOpen(now mono.Time, cfg *Config, h *HalfOpen, seg *Segme
 	v := seg.Data.Move()
 	c.rcv.queue.push(v[0])
 	c.rcv.queue.push(v[1])
+	c.account()
 	c.rcv.NXT += Seq(n)
 	c.rcv.lastACK = c.rcv.NXT
 	c.rcv.seen = uint16(min(n, int(c.rcv.MSS)))
