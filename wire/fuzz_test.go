@@ -35,6 +35,7 @@ func FuzzTCPOptions(f *testing.F) {
 	f.Add([]byte{172, 2, 174, 11, 0, 0, 1, 0, 0, 2, 0, 0, 3, 1}, false) // AccECN: the first counts
 	f.Add([]byte{174, 13, 255, 255, 255, 0, 0, 2, 0, 0, 3, 9, 9, 1}, false)
 	f.Add([]byte{172, 4, 9, 9, 174, 0}, true)
+	f.Add([]byte("\"\n00000+\xad0"), true) // a cookie whose digits read "bad"
 	f.Add([]byte{253, 0}, true)
 	f.Add(bytes.Repeat([]byte{1}, 40), true)
 	f.Fuzz(func(t *testing.T, raw []byte, syn bool) {

@@ -331,8 +331,11 @@ func checkRoundTrip(t *testing.T, o *TCPOptions) {
 	if left := TCPMaxOptLen - n; left >= 20 && (o.Has^back.Has)&^HasBad != 0 {
 		t.Fatalf("%d bytes are left and %b is not there: %+v", left, o.Has^back.Has, o)
 	}
-	if text := string(AppendOptions(nil, buf[:n])); strings.Contains(text, "eol") || strings.Contains(text, "bad") || strings.Contains(text, "opt") {
-		t.Fatalf("% x is not well-formed: %s", buf[:n], text)
+	text := string(AppendOptions(nil, buf[:n]))
+	for _, option := range strings.Split(text, ",") { // the first word: a cookie, too, may read "bad"
+		if name, _, _ := strings.Cut(option, " "); name == "eol" || name == "bad" || name == "opt" {
+			t.Fatalf("% x is not well-formed: %s", buf[:n], text)
+		}
 	}
 }
 

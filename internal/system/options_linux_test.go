@@ -221,15 +221,15 @@ func readAll(c net.Conn) (string, error) {
 	}
 }
 
-// The kernel asks for ECN, and for accurate ECN if it knows that; we decline,
-// and no packet of either side is marked.
+// The kernel asks for ECN, and for accurate ECN if it knows that; a Host that
+// has it switched off declines, and no packet of either side is marked.
 func TestECNDeclined(t *testing.T) {
 	for _, ecn := range []string{"1", "3"} {
 		t.Run("tcp_ecn="+ecn, func(t *testing.T) {
 			for _, v6 := range []bool{false, true} {
 				t.Run(family(v6), func(t *testing.T) {
 					m := &meddler{}
-					l := newLab(t, setup{wrap: m.wrap}, v6)
+					l := newLab(t, setup{wrap: m.wrap, host: ecnHost(tcp.ECNOff)}, v6)
 					if err := l.trySysctl("net/ipv4/tcp_ecn", ecn); err == syscall.EINVAL {
 						t.Logf("this kernel has no tcp_ecn=%s", ecn)
 						return
