@@ -57,6 +57,7 @@ type undo struct {
 	stamp  bool // ts is set
 	ts     uint32
 	needed uint32 // bytes sent again of which no D-SACK has said that they were needless
+	from   Seq    // before it nothing was sent again
 	until  Seq    // the end of the data that may tell
 	frto   frto
 	// interrupted is the fast recovery that a timeout came into, which goes on if

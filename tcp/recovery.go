@@ -60,7 +60,7 @@ func (c *TCB) enterRecovery(now mono.Time, flight uint32) {
 
 // startUndo remembers what is needed to take the coming reduction back.
 func (c *TCB) startUndo() {
-	c.needOutstanding(c.lastSnd).undo = undo{active: true, until: c.snd.MAX}
+	c.needOutstanding(c.lastSnd).undo = undo{active: true, from: c.snd.UNA, until: c.snd.MAX}
 }
 
 // recoveryACK handles an ACK of new data in fast recovery without SACK,

@@ -69,7 +69,9 @@ func (c *TCB) duplicateSACK(b [2]Seq) {
 	}
 	o.news.dsack = true
 	o.tail.dsack = o.tail.dsack || o.tail.active && b[1] == o.tail.end
-	o.undo.unneeded(uint32(b[1] - b[0]))
+	if o.undo.from.Less(b[1]) { // else it was the network that made a copy
+		o.undo.unneeded(uint32(b[1] - b[0]))
+	}
 }
 
 // sackRange marks [from, to) as SACKed.
