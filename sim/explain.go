@@ -33,11 +33,7 @@ func (r *run) report() Report {
 		if c[0].complete() && c[1].complete() {
 			rep.Clean++
 		}
-		if c[0].conn != nil {
-			var i tcp.Info
-			c[0].conn.Info(&i)
-			rep.FastOpens += b2i(i.FastOpen == tcp.FastOpenAccepted || i.FastOpen == tcp.FastOpenPartly)
-		}
+		rep.look(&c)
 	}
 	for _, e := range r.echos {
 		rep.Answered += e.answered
@@ -49,6 +45,23 @@ func (r *run) report() Report {
 	rep.Time = w.now.Sub(r.start)
 	rep.Err = w.err
 	return rep
+}
+
+// look adds what the two ends of a connection know.
+func (rep *Report) look(c *[2]*end) {
+	for j, e := range c {
+		if e.conn == nil {
+			continue
+		}
+		var i tcp.Info
+		e.conn.Info(&i)
+		rep.MarksIn += uint64(i.MarksIn)
+		rep.MarkReductions += uint64(i.MarkReductions)
+		if j == 0 {
+			rep.Feedback[i.Feedback]++
+			rep.FastOpens += b2i(i.FastOpen == tcp.FastOpenAccepted || i.FastOpen == tcp.FastOpenPartly)
+		}
+	}
 }
 
 // happened counts what there was of each class of faults.

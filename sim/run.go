@@ -40,6 +40,12 @@ type Report struct {
 	Happened [Classes]uint64
 	// FastOpens counts connections whose SYN brought data that was taken.
 	FastOpens int
+	// Feedback counts connections by how congestion marks are told of, MarksIn
+	// the marked packets that reached one, and MarkReductions how often cwnd was
+	// reduced for marks.
+	Feedback       [tcp.FeedbackAccurate + 1]int
+	MarksIn        uint64
+	MarkReductions uint64
 	// Err is the first thing that was wrong; nil if all went as it must.
 	Err error
 }

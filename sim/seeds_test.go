@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -111,15 +112,17 @@ func (p *pool) conclude() {
 			t.Errorf("%s: switched on, and it never happened", Name(i))
 		}
 	}
-	if all && sum.FastOpens == 0 {
-		t.Error("no SYN ever brought data that was taken")
+	if all && min(uint64(sum.FastOpens), sum.MarksIn, sum.MarkReductions, uint64(slices.Min(sum.Feedback[:]))) == 0 {
+		t.Error("something below never happened")
 	}
-	t.Logf("faults: %v; SYNs with data: %d", happened(sum), sum.FastOpens)
+	t.Logf("faults: %v", happened(sum))
+	t.Logf("SYNs with data: %d, connections by their feedback of marks: %d, marks in: %d, cwnd reduced for them: %d",
+		sum.FastOpens, sum.Feedback, sum.MarksIn, sum.MarkReductions)
 	t.Logf("%d events, %d packets (%d lost), %d bytes delivered, %d connections whole, ends: %v, failed seeds: %d, digest %016x",
 		sum.Events, sum.Packets, sum.Drops, sum.Bytes, sum.Clean, sum.Reasons, p.result.Failed, uint64(p.result.Digest))
 	p.result.Sums = map[string]uint64{"events": sum.Events, "packets": sum.Packets, "packets lost": sum.Drops,
 		"bytes delivered": sum.Bytes, "connections whole": uint64(sum.Clean),
-		"SYNs with data": uint64(sum.FastOpens)}
+		"SYNs with data": uint64(sum.FastOpens), "marks that reached a TCP": sum.MarksIn, "reductions for marks": sum.MarkReductions}
 	p.result.Ends = map[string]uint64{}
 	for k, v := range sum.Reasons {
 		p.result.Ends[k.String()] = uint64(v)
@@ -155,6 +158,11 @@ func add(sum, r *Report) {
 	sum.Drops += r.Drops
 	sum.Clean += r.Clean
 	sum.FastOpens += r.FastOpens
+	sum.MarksIn += r.MarksIn
+	sum.MarkReductions += r.MarkReductions
+	for i, k := range r.Feedback {
+		sum.Feedback[i] += k
+	}
 	for k, v := range r.Reasons {
 		sum.Reasons[k] += v
 	}
