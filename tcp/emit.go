@@ -127,6 +127,7 @@ func (c *TCB) emitSYN(now mono.Time, seg *Segment) bool {
 	c.snd.NXT = maxSeq(c.snd.NXT, c.snd.ISS+1)
 	c.synFastOpen(seg)
 	c.ecnSYN(seg)
+	fitSYN(&seg.Opts, c.rcv.MSS)
 	if c.snd.MAX == c.snd.ISS {
 		c.snd.MAX = c.snd.NXT
 		c.rttStart = now

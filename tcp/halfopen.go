@@ -126,6 +126,7 @@ func (h *HalfOpen) SYNACK(now mono.Time, cfg *Config, out *Segment) {
 		o.TSVal, o.TSEcr = h.tsNow(now), h.TSRecent
 	}
 	h.ecn.answer(cfg, out, h.retries, h.Retransmitted)
+	fitSYN(o, h.OurMSS)
 }
 
 // ACK fills out with a bare ACK in SYN-RECEIVED: the answer to what is

@@ -83,3 +83,12 @@ func (c *TCB) segOptions(now mono.Time, o *wire.TCPOptions) {
 	}
 	c.accOption(o)
 }
+
+// fitSYN leaves out of a SYN-ACK the counters of AccECN, RFC 9768 §3.2.3, where
+// the link has no room for them: on one of 68 octets mss, its MTU less the fixed
+// headers, is 28.
+func fitSYN(o *wire.TCPOptions, mss uint16) {
+	if o.Has&wire.HasAccECN != 0 && o.Len() > int(mss) {
+		o.Has &^= wire.HasAccECN
+	}
+}

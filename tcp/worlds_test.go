@@ -4,7 +4,9 @@ import (
 	"testing"
 
 	"github.com/handfast/handfast/internal/tcptest"
+	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/tcp"
+	"github.com/handfast/handfast/wire"
 )
 
 // What simulated worlds found, each as small as it gets.
@@ -118,4 +120,29 @@ func TestPathNarrowsWithSYNAndFINUnacknowledged(t *testing.T) {
 	p.Want("> F. 1:1(0) ack 1")
 	p.WantNothing("the SYN waits for its timer")
 	p.WantState(tcp.FinWait1)
+}
+
+// Over a link of 68 octets a SYN-ACK with all other options has no room for the
+// counters of AccECN, neither that of a record nor that of a simultaneous open.
+func TestSYNACKFitsSmallestMTU(t *testing.T) {
+	accurate := tcptest.Config(func(c *tcp.Config) { c.ECN = tcp.ECNAccurate })
+	p := tcptest.Closed(t, accurate, tcptest.OurMSS(28), tcptest.Timestamps, tcptest.Wscale(7))
+	p.Open()
+	p.Want("> SEWA 0:0(0) <mss 28,sackOK,TS val 1000 ecr 0,nop,wscale 7>")
+	p.Recv("< SEWA 0:0(0) win 65535 <mss 1000,sackOK,TS val 100000 ecr 0,nop,wscale 7>")
+	p.Want("> S.W 0:0(0) ack 1 <mss 28,sackOK,TS val 1000 ecr 100000,nop,wscale 7>")
+	p.Drop()
+
+	cfg := tcp.DefaultConfig(tcp.ProfileLinux)
+	cfg.ECN = tcp.ECNAccurate
+	for _, mss := range []uint16{28, 1460} {
+		var syn, out tcp.Segment
+		syn.Flags = wire.FlagSYN | wire.FlagECE | wire.FlagCWR | wire.FlagAE
+		syn.Opts = wire.TCPOptions{MSS: 1460, Has: wire.HasMSS | wire.HasTimestamps | wire.HasSACKPermitted | wire.HasWScale}
+		h := tcp.NewHalfOpen(mono.Start, cfg, &syn, &tcp.Params{MSS: mss})
+		h.SYNACK(mono.Start, cfg, &out)
+		if n, has := out.Opts.Len(), out.Opts.Has&wire.HasAccECN != 0; n > int(mss) || has != (mss > 28) {
+			t.Errorf("MSS %d: %d octets of options, AccECN %t", mss, n, has)
+		}
+	}
 }
