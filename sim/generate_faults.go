@@ -7,10 +7,10 @@ import (
 )
 
 // boxes draws what stands in the two directions. What a firewall does to
-// window scale and timestamps it does to both: a side that believes in an
-// option of which the other never heard is nothing that TCP can repair.
+// window scale it does to both: nothing in TCP can repair that one side scales
+// windows and the other never heard of it.
 func (g *generator) boxes(s *Scenario, rtt time.Duration, mtu int) {
-	both := Strip(g.IntN(16)) & (StripWindowScale | StripTimestamps)
+	both := Strip(g.IntN(2)) * StripWindowScale
 	for i := range s.Box {
 		x := &s.Box[i]
 		if s.Faults&ACKs != 0 && g.oneIn(2) {
@@ -27,7 +27,7 @@ func (g *generator) boxes(s *Scenario, rtt time.Duration, mtu int) {
 			x.OneACKIn = 2 + g.IntN(4)*g.IntN(2)
 		}
 		if s.Faults&Middlebox != 0 {
-			x.Strip = both | Strip(g.IntN(32))&(StripMSS|StripSACKPermitted|StripUnknown)
+			x.Strip = both | Strip(g.IntN(32))&^StripWindowScale
 			x.ClearECN, x.ClearCE, x.ClearFlags, x.ClearReserved = g.oneIn(4), g.oneIn(4), g.oneIn(4), g.oneIn(2)
 		}
 		if s.Faults&BlackHole != 0 && g.oneIn(4) {
