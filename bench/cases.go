@@ -60,7 +60,8 @@ func variants(c string, p Peer) ([]string, error) {
 }
 
 // measure performs one run in this process.
-func measure(r run, d time.Duration) (metrics, error) {
+func measure(r run, o options) (metrics, error) {
+	d := o.T
 	p, cfg, err := findPeer(r.Peer)
 	if err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ func measure(r run, d time.Duration) (metrics, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("no profile %q", r.Variant)
 		}
-		return wan(p, s, profiles[i], d)
+		return wan(p, s, profiles[i], d, o.Seed, o.Watch)
 	case "synflood":
 		s.Backlog = n
 		rate, _ := strconv.Atoi(v) // "max" is 0

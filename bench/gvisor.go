@@ -99,10 +99,10 @@ type gvisorStack struct {
 
 // newGvisor makes a stack. Configurations:
 //
-//	""       SACK, RACK, Reno, buffers up to 8 MiB (receive) and 6 MiB (send)
-//	"ts"     as tailscale sets it: the same without RACK
-//	"cubic"  the first with CUBIC
-//	"stock"  whatever stack.New gives (no SACK, 4 MiB buffers), for comparison
+//	"", "reno"  SACK, RACK, Reno, buffers up to 8 MiB (receive) and 6 MiB (send)
+//	"ts"        as tailscale sets it: the same without RACK
+//	"cubic"     the first with CUBIC
+//	"stock"     whatever stack.New gives (no SACK, 4 MiB buffers), for comparison
 func newGvisor(ep stack.LinkEndpoint, addr netip.Addr, set Setup) (gvisorStack, error) {
 	s := stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
@@ -117,7 +117,7 @@ func newGvisor(ep stack.LinkEndpoint, addr netip.Addr, set Setup) (gvisorStack, 
 			&tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcp.DefaultSendBufferSize, Max: 6 << 20})
 	}
 	switch set.Config {
-	case "", "stock":
+	case "", "reno", "stock":
 	case "ts":
 		rack := tcpip.TCPRecovery(0)
 		opts = append(opts, &rack)
@@ -174,9 +174,9 @@ func (g gvisorStack) Dial(dst netip.AddrPort) (net.Conn, error) {
 	return c, nil
 }
 
-func (g gvisorStack) Retransmits() (segments, timeouts float64) {
+func (g gvisorStack) Retransmits() Retransmits {
 	st := g.s.Stats().TCP
-	return float64(st.Retransmits.Value()), float64(st.Timeouts.Value())
+	return Retransmits{float64(st.Retransmits.Value()), float64(st.Timeouts.Value()), -1}
 }
 
 type gvisorPeer struct{}

@@ -5,32 +5,72 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/handfast/handfast"
+	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/link"
 	"github.com/handfast/handfast/link/pipe"
 	"github.com/handfast/handfast/link/tun"
 	"github.com/handfast/handfast/pkt"
+	"github.com/handfast/handfast/tcp"
+	"github.com/handfast/handfast/trace"
 )
 
 type handfastStack struct {
 	h       *handfast.Host
 	addr    netip.Addr
 	backlog int
+	count   *sentAgain // nil: nobody asked
 }
 
-// newHandfast makes a Host on a device. There is one configuration, "".
+// newHandfast makes a Host on a device. The configuration is the congestion
+// control, then "+nopacing" if departures are not to be spread: "" (CUBIC),
+// "reno", "bbr", "cubic+nopacing", "+nopacing" and so on.
 func newHandfast(dev link.Device, addr netip.Addr, s Setup) (Stack, error) {
-	if s.Config != "" {
+	tc := tcp.DefaultConfig(tcp.ProfileLinux)
+	name, rest, _ := strings.Cut(s.Config, "+")
+	if a, ok := cc.ByName(name); ok {
+		tc.Congestion = a
+	} else if name != "" {
+		return nil, fmt.Errorf("no congestion control %q", name)
+	}
+	switch rest {
+	case "":
+	case "nopacing":
+		tc.NoPacing = true
+	default:
 		return nil, fmt.Errorf("no handfast configuration %q", s.Config)
 	}
-	h, err := handfast.New(handfast.Config{KeepAlive: -1}) // as the other peers
-	if err != nil {
+	st := handfastStack{addr: addr, backlog: s.Backlog}
+	if s.Counted {
+		st.count = &sentAgain{}
+		tc.Trace = st.count
+	}
+	var err error
+	if st.h, err = handfast.New(handfast.Config{KeepAlive: -1, TCP: tc}); err != nil { // no keepalive: as the other peers
 		return nil, err
 	}
-	_, err = h.Attach(dev, netip.PrefixFrom(addr, 24))
-	return handfastStack{h, addr, s.Backlog}, err
+	_, err = st.h.Attach(dev, netip.PrefixFrom(addr, 24))
+	return st, err
+}
+
+// sentAgain counts the events that Retransmits reports.
+type sentAgain struct{ segments, timeouts, probes atomic.Int64 }
+
+func (s *sentAgain) Trace(ev *trace.Event) {
+	switch {
+	case ev.Kind == trace.Timer && ev.Why == trace.WhyRetransmitTimeout:
+		s.timeouts.Add(1)
+	case ev.Kind == trace.Timer && ev.Why == trace.WhyTailLossProbe:
+		s.probes.Add(1)
+	case ev.Kind != trace.SegmentOut:
+	case ev.Why == trace.WhyRetransmitTimeout, ev.Why == trace.WhyFastRetransmit, ev.Why == trace.WhyPartialACK:
+		s.segments.Add(int64(ev.Segs))
+	}
 }
 
 func (s handfastStack) Listen(port uint16) (net.Listener, error) {
@@ -43,8 +83,28 @@ func (s handfastStack) Dial(dst netip.AddrPort) (net.Conn, error) {
 	return s.h.DialContext(ctx, "tcp", dst.String())
 }
 
-// Retransmits: DRAFT, from the Host's statistics.
-func (s handfastStack) Retransmits() (segments, timeouts float64) { return 0, 0 }
+func (s handfastStack) Retransmits() Retransmits {
+	if s.count == nil {
+		return Retransmits{-1, -1, -1}
+	}
+	return Retransmits{float64(s.count.segments.Load()), float64(s.count.timeouts.Load()), float64(s.count.probes.Load())}
+}
+
+// Describe tells what the connection's Info says of its congestion control.
+func (s handfastStack) Describe(c net.Conn) string {
+	hc, ok := c.(*handfast.Conn)
+	if !ok {
+		return ""
+	}
+	i := hc.Info()
+	mss := max(i.SendMSS, 1)
+	return fmt.Sprintf("cwnd %d ssthresh %d flight %d sacked %d lost %d resent %d recovery %v timeout %v srtt %.1f rttvar %.1f rto %.0f ms reo_wnd %v pacing %.1f Mbit/s unsent %d snd_wnd %d",
+		i.Cwnd/mss, i.SSThresh/mss, i.InFlight/mss, i.SACKed/mss, i.Lost/mss, i.Retransmits, i.Recovery, i.Timeout,
+		ms(i.SRTT), ms(i.RTTVAR), ms(i.RTO), i.ReorderWindow,
+		float64(i.PacingRate)*8/1e6, i.Unsent, i.SendWindow)
+}
+
+func ms(d time.Duration) float64 { return d.Seconds() * 1e3 }
 
 type handfastPeer struct{}
 

@@ -132,12 +132,37 @@ func (k kernelStack) Dial(dst netip.AddrPort) (c net.Conn, err error) {
 	return c, err
 }
 
-func (k kernelStack) Retransmits() (segments, timeouts float64) {
+func (k kernelStack) Retransmits() (r Retransmits) {
 	k.ns.Do(func() error {
-		segments, timeouts = counter("snmp", "RetransSegs"), counter("netstat", "TCPTimeouts")
+		r = Retransmits{counter("snmp", "RetransSegs"), counter("netstat", "TCPTimeouts"), counter("netstat", "TCPLossProbes")}
 		return nil
 	})
-	return
+	return r
+}
+
+// Describe tells what "ss -ti" would.
+func (k kernelStack) Describe(c net.Conn) string {
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		return ""
+	}
+	rc, err := t.SyscallConn()
+	if err != nil {
+		return err.Error()
+	}
+	text := ""
+	rc.Control(func(fd uintptr) {
+		i, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			text = err.Error()
+			return
+		}
+		text = fmt.Sprintf("cwnd %d ssthresh %d unacked %d sacked %d lost %d resent %d state %d srtt %.1f rttvar %.1f rto %.0f ms reord %d pacing %.1f Mbit/s unsent %d snd_wnd %d",
+			i.Snd_cwnd, i.Snd_ssthresh, i.Unacked, i.Sacked, i.Lost, i.Total_retrans, i.Ca_state,
+			float64(i.Rtt)/1e3, float64(i.Rttvar)/1e3, float64(i.Rto)/1e3, i.Reordering,
+			float64(i.Pacing_rate)*8/1e6, i.Notsent_bytes, i.Snd_wnd)
+	})
+	return text
 }
 
 // counter reads /proc/thread-self/net/file, lines of names before lines of values.

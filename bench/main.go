@@ -15,7 +15,9 @@ import (
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -35,6 +37,9 @@ type options struct {
 	N                   int
 	T, Timeout, Quiet   time.Duration
 	Profile             string
+	Seed                uint64
+	Watch               time.Duration
+	Jobs                int
 	List, Child         bool
 }
 
@@ -43,6 +48,8 @@ func (o *options) register(fs *flag.FlagSet) {
 	fs.DurationVar(&o.T, "t", 3*time.Second, "measured time of a run (wan: 10s is customary)")
 	fs.DurationVar(&o.Timeout, "timeout", 90*time.Second, "limit after which a run is killed")
 	fs.DurationVar(&o.Quiet, "quiet", 0, "wait up to this long, before each run, for the rest of the machine to be idle")
+	fs.Uint64Var(&o.Seed, "seed", 1, "wan: luck of the wires in the first round; each round takes the next")
+	fs.IntVar(&o.Jobs, "jobs", 1, "runs at the same time; more than 1 only for slow simulated links on an idle machine")
 	fs.StringVar(&o.Peer, "peer", "gvisor,kernel", "comma-separated peers, each name[/config]")
 }
 
@@ -56,8 +63,12 @@ func main() {
 		fs.Parse(os.Args[2:])
 		os.Exit(table(o))
 	}
+	if len(os.Args) > 1 && os.Args[1] == "wan" {
+		os.Exit(wanCommand(os.Args[2:]))
+	}
 	var o options
 	o.register(flag.CommandLine)
+	flag.DurationVar(&o.Watch, "watch", 0, "wan: how often to tell on standard error how the sender does")
 	flag.StringVar(&o.Case, "case", "", "bulk-mem | bulk-tun | rr | crr | idle | wan | synflood")
 	flag.StringVar(&o.Variant, "variant", "*", "comma-separated globs over the variants of the case")
 	flag.StringVar(&o.Profile, "cpuprofile", "", "write a CPU profile of the (last) run here")
@@ -122,14 +133,25 @@ func (o options) selected() ([]run, error) {
 // JSON, and returns the summaries in the order of runs.
 func (o options) rounds(runs []run, out *os.File) []Result {
 	all := map[run][]Result{}
+	var mu sync.Mutex // all, out
 	for range o.N {
+		free := make(chan struct{}, max(o.Jobs, 1))
+		var wg sync.WaitGroup
 		for _, j := range runs {
+			free <- struct{}{}
 			awaitQuiet(o.Quiet)
-			r := o.spawn(j)
-			line, _ := json.Marshal(r)
-			fmt.Fprintln(out, string(line))
-			all[j] = append(all[j], r)
+			wg.Go(func() {
+				defer func() { <-free }()
+				r := o.spawn(j)
+				line, _ := json.Marshal(r)
+				mu.Lock()
+				defer mu.Unlock()
+				fmt.Fprintln(out, string(line))
+				all[j] = append(all[j], r)
+			})
 		}
+		wg.Wait()
+		o.Seed++
 	}
 	var sums []Result
 	for _, j := range runs {
@@ -156,7 +178,8 @@ func (o options) spawn(j run) Result {
 	ctx, cancel := context.WithTimeout(context.Background(), o.Timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", "-child", "-case", j.Case, "-peer", j.Peer,
-		"-variant", j.Variant, "-t", o.T.String(), "-cpuprofile", o.Profile)
+		"-variant", j.Variant, "-t", o.T.String(), "-cpuprofile", o.Profile,
+		"-seed", strconv.FormatUint(o.Seed, 10), "-watch", o.Watch.String())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	cmd.Stderr = os.Stderr
 	r := Result{run: j}
@@ -190,7 +213,7 @@ func child(o options) {
 		}
 	}
 	debug.SetGCPercent(100)
-	m, err := measure(r.run, o.T)
+	m, err := measure(r.run, o)
 	r.M = m
 	if err != nil {
 		r.Err = err.Error()

@@ -14,8 +14,15 @@ type Stack interface {
 	Listen(port uint16) (net.Listener, error)
 	// Dial connects, within connectTimeout.
 	Dial(dst netip.AddrPort) (net.Conn, error)
-	// Retransmits counts what was sent again, and the timeouts (RTO) so far.
-	Retransmits() (segments, timeouts float64)
+	// Retransmits counts what was sent again so far, if Setup.Counted is set.
+	Retransmits() Retransmits
+}
+
+// Retransmits are a stack's counters; those that it does not have are -1.
+type Retransmits struct {
+	Resent     float64 // segments
+	Timeouts   float64 // RTO
+	TailProbes float64 // RFC 8985 §7
 }
 
 // Port is one end of a link that carries whole IP packets. Send copies the
@@ -29,6 +36,7 @@ type Port interface {
 type Setup struct {
 	Config  string // what follows the slash in the peer's name; "" is its usual configuration
 	Backlog int    // of every listener
+	Counted bool   // Retransmits will be asked for
 }
 
 // Peer makes stacks of one implementation.

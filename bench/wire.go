@@ -2,43 +2,32 @@ package main
 
 import (
 	"container/heap"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/netem"
 	"golang.org/x/sys/unix"
 )
 
-// Profile describes one direction of a simulated link; both get the same.
+// Profile is a simulated link: one direction in the words of netem.ParseConfig;
+// both get the same.
 type Profile struct {
-	Name    string
-	Rate    float64       // bit/s
-	Delay   time.Duration // one way
-	Loss    float64
-	Reorder float64 // share of packets held back by another 1 to 10 ms
-	Queue   int     // bytes waiting for the wire; beyond it packets drop
+	Name string
+	Text string
 }
 
-// bdp sets the queue to rate times round trip.
-func (p Profile) bdp() Profile {
-	p.Queue = int(p.Rate * 2 * p.Delay.Seconds() / 8)
-	return p
-}
-
-// wire is one direction.
+// wire is one direction. What becomes of a packet is decided by the module's
+// own netem.Wire, for every peer alike; a seed gives the n-th packet its luck.
 type wire struct {
-	p     Profile
+	start time.Time // mono.Start
 	mu    sync.Mutex
-	rng   *rand.Rand
-	free  time.Time // when the transmitter is done with what it has
+	net   *netem.Wire
 	q     flight
 	seq   int
 	recv  func([]byte)
 	kick  chan struct{}
 	pool  sync.Pool // of *[]byte
-	sent  int
-	lost  int // by chance
-	drops int // by the full queue
 }
 
 type packet struct {
@@ -57,37 +46,32 @@ func (f flight) Swap(i, j int) { f[i], f[j] = f[j], f[i] }
 func (f *flight) Push(x any)   { *f = append(*f, x.(packet)) }
 func (f *flight) Pop() any     { o := *f; x := o[len(o)-1]; *f = o[:len(o)-1]; return x }
 
-func newWire(p Profile, seed uint64) *wire {
-	w := &wire{p: p, rng: rand.New(rand.NewPCG(seed, 1)), kick: make(chan struct{}, 1)}
+func newWire(p Profile, seed uint64) (*wire, error) {
+	cfg, err := netem.ParseConfig(p.Text)
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{start: time.Now(), net: netem.New(cfg, seed), kick: make(chan struct{}, 1)}
 	w.pool.New = func() any { b := make([]byte, 2048); return &b }
 	go w.run()
-	return w
+	return w, nil
+}
+
+func (w *wire) counters() netem.Counters {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.net.Counters()
 }
 
 func (w *wire) send(pkt []byte) {
-	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sent++
-	if w.p.Loss > 0 && w.rng.Float64() < w.p.Loss {
-		w.lost++
-		return
+	fate := w.net.Send(mono.Start.Add(time.Since(w.start)), len(pkt))
+	for _, at := range fate.At[:fate.N] {
+		w.seq++
+		b := *w.pool.Get().(*[]byte)
+		heap.Push(&w.q, packet{w.start.Add(at.Sub(mono.Start)), w.seq, append(b[:0], pkt...)})
 	}
-	if w.free.Before(now) {
-		w.free = now
-	}
-	if backlog := w.free.Sub(now).Seconds() * w.p.Rate / 8; int(backlog)+len(pkt) > w.p.Queue {
-		w.drops++
-		return
-	}
-	w.free = w.free.Add(time.Duration(float64(len(pkt)) * 8 / w.p.Rate * 1e9))
-	at := w.free.Add(w.p.Delay)
-	if w.p.Reorder > 0 && w.rng.Float64() < w.p.Reorder {
-		at = at.Add(time.Millisecond + time.Duration(w.rng.Int64N(int64(9*time.Millisecond))))
-	}
-	w.seq++
-	b := *w.pool.Get().(*[]byte)
-	heap.Push(&w.q, packet{at, w.seq, append(b[:0], pkt...)})
 	select {
 	case w.kick <- struct{}{}:
 	default:

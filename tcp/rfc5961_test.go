@@ -56,7 +56,7 @@ func TestR5961_4_2_SYN(t *testing.T) {
 func TestR5961_5_2_AckRange(t *testing.T) {
 	const una, nxt, wnd = 16_001, 19_001, 3000
 	for _, c := range []struct {
-		ack  int
+		ack  int64
 		good bool
 	}{
 		{nxt, true}, {nxt + 1, false}, {nxt + 1<<31 - 1, false},
