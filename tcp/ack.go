@@ -99,7 +99,10 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 		if restart || c.userTimeout > 0 { // RFC 6298 §5.3; a user timeout counts from here
 			c.armRetransmit(now)
 		}
-		if c.out != nil && c.out.reneged(c.snd.UNA) { // it will not come without a timeout
+		if c.out != nil && !c.has(fPersist) && c.out.reneged(c.snd.UNA) { // it will not come without a timeout
+			if c.timer != timerRTO {
+				c.armRTO(now)
+			}
 			c.deadlines[dRetransmit] = min(c.deadlines[dRetransmit], now.Add(max(c.SRTT/2, renegingDelay)))
 		}
 	}

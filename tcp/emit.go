@@ -68,7 +68,7 @@ func (c *TCB) emitPayload(now mono.Time, seg *Segment, room uint32) bool {
 			return false
 		}
 	}
-	return c.emitData(now, seg, room)
+	return c.emitData(now, seg, room) || c.emitUncertain(now, seg)
 }
 
 // sent finishes any segment but a RST: what every segment carries.

@@ -117,6 +117,7 @@ type news struct {
 	sacked    uint32 // of these, SACKed
 	lost      uint32 // bytes that it shows to be lost
 	newest    record // of what was delivered, the last that left
+	fresh     record // and the last of first transmissions; set if original and again are
 	have      bool   // newest is set
 	again     bool   // newest was a retransmission
 	resent    bool   // something acknowledged had been retransmitted
@@ -179,6 +180,10 @@ func (o *outstanding) arrived(n uint32, end Seq, r *record, again bool) {
 		o.news.have, o.news.again = true, again
 	}
 	if !again {
+		if w := &o.news.fresh; w.at < r.at || w.at == r.at && w.end.Less(end) {
+			*w = *r
+			w.end = end
+		}
 		o.rack.delivered(end)
 	}
 }

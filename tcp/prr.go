@@ -8,6 +8,7 @@ type prr struct {
 	delivered uint32 // prr_delivered
 	out       uint32 // prr_out
 	recoverFS uint32 // RecoverFS
+	rescued   bool   // the rescue retransmission has left, RFC 6675 §4
 }
 
 // startPRR begins an episode. The ACK that shows the loss has been processed,

@@ -49,20 +49,31 @@ func (r *rack) delivered(end Seq) {
 
 // updateRACK is RFC 8985 §6.2 steps 1 and 2.
 func (c *TCB) updateRACK(now mono.Time, seg *Segment) {
-	o := c.out
-	if !o.news.have {
+	n := &c.out.news
+	switch {
+	case !n.have:
 		return
+	case !n.again:
+		c.advanceRACK(now, &n.newest, false)
+		return
+	case n.original:
+		c.advanceRACK(now, &n.fresh, false)
 	}
-	n := &o.news.newest
-	rtt := now.Sub(n.at)
-	if !o.news.again {
-		c.noteMinRTT(now, rtt)
-	} else if rtt < o.minRTT || n.end.LessEq(c.snd.UNA) && c.echoesOlder(seg, n.at) {
+	if r := &n.newest; now.Sub(r.at) < c.out.minRTT || r.end.LessEq(c.snd.UNA) && c.echoesOlder(seg, r.at) {
 		return // the ACK is for an earlier transmission of the same octets
 	}
-	o.rack.rtt = rtt
-	if k := &o.rack; !k.have || k.at < n.at || k.at == n.at && k.end.Less(n.end) {
-		k.at, k.end, k.have = n.at, n.end, true
+	c.advanceRACK(now, &n.newest, true)
+}
+
+// advanceRACK notes that a transmission has arrived.
+func (c *TCB) advanceRACK(now mono.Time, r *record, again bool) {
+	k := &c.out.rack
+	k.rtt = now.Sub(r.at)
+	if !again {
+		c.noteMinRTT(now, k.rtt)
+	}
+	if !k.have || k.at < r.at || k.at == r.at && k.end.Less(r.end) {
+		k.at, k.end, k.have = r.at, r.end, true
 	}
 }
 

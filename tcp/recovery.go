@@ -179,7 +179,7 @@ func (c *TCB) recoverSACK(now mono.Time, seg *Segment, acked, flight uint32) (re
 	if c.tailProbeAcked(seg, advanced) && !c.has(fRecovery|fLoss) {
 		c.tailProbeRepaired(now, flight)
 	}
-	if wait > 0 && !c.has(fPersist) {
+	if wait > 0 && !c.has(fPersist) && !o.reneged(c.snd.UNA) {
 		c.armReorder(now, wait)
 		return false
 	}

@@ -51,6 +51,28 @@ func (c *TCB) emitLost(now mono.Time, seg *Segment, room uint32) bool {
 	return c.emitRange(now, seg, from, n, why)
 }
 
+// emitUncertain sends again what only may be lost, when fast recovery lets
+// something out and there is nothing new: RFC 6675 §4, NextSeg rules 3 and 4. RACK
+// has its timers and the tail loss probe instead.
+func (c *TCB) emitUncertain(now mono.Time, seg *Segment) bool {
+	o := c.out
+	mss := int(c.effMSS())
+	if !c.cfg.NoRACK || !c.has(fSACK) || !c.has(fRecovery) || o == nil || c.snd.NXT.Less(c.sndEnd()) && c.usable() > 0 ||
+		c.cwndRoom() < mss || !c.mayDepart(now) {
+		return false
+	}
+	if from, to, ok := o.board.firstHole(c.snd.UNA); ok {
+		return c.emitRange(now, seg, from, min(to.Sub(from), mss), trace.WhyFastRetransmit)
+	}
+	from, to := o.board.lastHole(c.snd.UNA, c.snd.MAX)
+	if o.prr.rescued || from == to {
+		return false
+	}
+	o.prr.rescued = true
+	from = maxSeq(from, to.Add(-mss))
+	return c.emitRange(now, seg, from, to.Sub(from), trace.WhyFastRetransmit)
+}
+
 // emitTailProbe sends a tail loss probe, RFC 8985 §7.3: new data if there is
 // any and the peer's window takes it, else the last segment again.
 func (c *TCB) emitTailProbe(now mono.Time, seg *Segment) bool {

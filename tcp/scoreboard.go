@@ -160,9 +160,8 @@ func (b *scoreboard) firstLost() *span {
 	return &b.spans[i]
 }
 
-// sackedAbove reports whether enough was SACKed above seq to say that what is
-// at seq is lost: RFC 6675 §4, IsLost. The result is the highest such seq: what
-// is below it and neither SACKed nor sent again is lost.
+// lostBelow returns the highest number below which so much was SACKed above that
+// what is neither SACKed nor sent again is lost: RFC 6675 §4, IsLost.
 func (b *scoreboard) lostBelow(mss uint32) (seq Seq, ok bool) {
 	n, ranges := uint32(0), 0
 	for i := len(b.spans) - 1; i >= 0; i-- {
@@ -177,4 +176,35 @@ func (b *scoreboard) lostBelow(mss uint32) (seq Seq, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// firstHole returns the first octets from seq on, below something SACKed, that
+// are in flight and were sent once.
+func (b *scoreboard) firstHole(seq Seq) (from, to Seq, ok bool) {
+	high := len(b.spans) - 1
+	for high >= 0 && b.spans[high].kind != spanSACKed {
+		high--
+	}
+	for i := 0; i <= high; i++ {
+		s := &b.spans[i]
+		if seq.Less(s.start) {
+			return seq, s.start, true
+		}
+		seq = s.end
+	}
+	return 0, 0, false
+}
+
+// lastHole returns the last octets in [una, high) that are not SACKed.
+func (b *scoreboard) lastHole(una, high Seq) (from, to Seq) {
+	i := len(b.spans) - 1
+	for ; i >= 0 && b.spans[i].kind == spanSACKed && b.spans[i].end == high; i-- {
+		high = b.spans[i].start
+	}
+	for ; i >= 0; i-- {
+		if b.spans[i].kind == spanSACKed {
+			return b.spans[i].end, high
+		}
+	}
+	return una, high
 }

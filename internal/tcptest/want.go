@@ -110,3 +110,14 @@ func (s sink) Trace(ev *trace.Event) {
 		s.p.note("dropped: %v", ev.Why)
 	}
 }
+
+// Sent reports whether a segment with the octet of a relative number is among
+// what was sent and not wanted yet.
+func (p *Conn) Sent(number int) bool {
+	for i := range p.out {
+		if l := &p.out[i].line; uint32(number)-l.Seq < l.Len {
+			return true
+		}
+	}
+	return false
+}
