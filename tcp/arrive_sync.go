@@ -424,5 +424,6 @@ func (c *TCB) startTimeWait(now mono.Time) {
 	c.deadlines = [numDeadlines]mono.Time{}
 	c.deadlines[dLinger] = now.Add(c.cfg.TimeWait)
 	c.progress = 0
+	c.dropOutstanding()
 	c.snd.queue.release()
 }

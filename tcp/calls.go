@@ -166,7 +166,7 @@ func (c *TCB) Trim() {
 	c.rcv.queue.trim()
 	c.trimIncoming()
 	if c.snd.UNA == c.snd.MAX {
-		c.out = nil
+		c.dropOutstanding()
 		c.trimFastOpen()
 	}
 }

@@ -50,6 +50,7 @@ type Memory struct {
 	held   int64
 	told   int64 // of held, to the budget
 	level  Level
+	spare  []*outstanding
 }
 
 // MemoryCounts counts what scarcity led to.

@@ -130,7 +130,10 @@ type news struct {
 // needOutstanding allocates what sending needs.
 func (c *TCB) needOutstanding(now mono.Time) *outstanding {
 	if c.out == nil {
-		o := new(outstanding)
+		o := c.cfg.Memory.spareOutstanding()
+		if o == nil {
+			o = new(outstanding)
+		}
 		o.sent.r = o.first[:0]
 		o.deliveredAt, o.firstSent = now, now
 		o.rack.mult = 1
@@ -138,6 +141,37 @@ func (c *TCB) needOutstanding(now mono.Time) *outstanding {
 		c.out = o
 	}
 	return c.out
+}
+
+// dropOutstanding forgets what was known of data that is acknowledged or will
+// never be.
+func (c *TCB) dropOutstanding() {
+	if c.out != nil {
+		c.cfg.Memory.keepOutstanding(c.out)
+		c.out = nil
+	}
+}
+
+// maxSpare is how many of them a Memory keeps for connections to come, so that a
+// short connection allocates none.
+const maxSpare = 64
+
+func (m *Memory) spareOutstanding() *outstanding {
+	if m == nil || len(m.spare) == 0 {
+		return nil
+	}
+	n := len(m.spare) - 1
+	o := m.spare[n]
+	m.spare[n] = nil
+	m.spare = m.spare[:n]
+	return o
+}
+
+func (m *Memory) keepOutstanding(o *outstanding) {
+	if m != nil && len(m.spare) < maxSpare {
+		*o = outstanding{}
+		m.spare = append(m.spare, o)
+	}
 }
 
 // inFlight estimates how much is in the network: what is outstanding less what

@@ -318,6 +318,7 @@ func (c *TCB) end(now mono.Time, on Trigger, err Reason) {
 		c.rcv.queue.release()
 	}
 	c.dropOutOfOrder()
+	c.dropOutstanding()
 	c.dupOwed = 0
 	c.progress = 0
 	if c.fo != nil && c.has(fSYNUnacked) {
