@@ -101,11 +101,13 @@ func (m *Memory) Look() Level {
 // add notes that connections keep n more bytes alive.
 func (m *Memory) add(n int64) {
 	m.held += n
-	if d := m.held - m.told; d >= memoryStep || d <= -memoryStep || m.held == 0 {
+	if d := m.held - m.told; d >= memoryStep || d <= -memoryStep {
 		m.budget.Add(d)
 		m.told = m.held
+		m.Look()
+	} else if m.level != LevelNormal {
+		m.Look()
 	}
-	m.Look()
 }
 
 // fits reports whether n more bytes are within the limit.

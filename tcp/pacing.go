@@ -58,7 +58,8 @@ func (c *TCB) mayDepart(now mono.Time) bool {
 // SRTT.
 func (c *TCB) updatePacing() {
 	cwnd, rate := c.cfg.Congestion.Control(&c.cc)
-	if rate == 0 && !c.cfg.NoPacing && c.SRTT > 0 {
+	// On a path as short as what may leave at once nothing would ever wait.
+	if rate == 0 && !c.cfg.NoPacing && c.SRTT > paceAhead {
 		percent := uint64(paceAvoidance)
 		if cwnd < c.cc.SSThresh/2 {
 			percent = paceSlowStart

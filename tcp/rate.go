@@ -1,7 +1,6 @@
 package tcp
 
 import (
-	"math/bits"
 	"time"
 
 	"github.com/handfast/handfast/mono"
@@ -48,10 +47,7 @@ func (c *TCB) sampleRate(now mono.Time, acked, flight, prior uint32) {
 	interval := max(p.at.Sub(p.firstSent), now.Sub(p.deliveredAt))
 	if interval > 0 && interval >= o.minRTT { // what is shorter is a compressed ACK
 		s.Interval = interval
-		hi, lo := bits.Mul64(uint64(s.SampleDelivered), uint64(time.Second))
-		if hi < uint64(interval) {
-			s.Rate, _ = bits.Div64(hi, lo, uint64(interval))
-		}
+		s.Rate = uint64(s.SampleDelivered) * uint64(time.Second) / uint64(interval)
 	}
 }
 
@@ -60,8 +56,10 @@ func (c *TCB) sampleRate(now mono.Time, acked, flight, prior uint32) {
 // it out.
 func (c *TCB) noteAppLimited() {
 	o := c.out
-	if o == nil || c.snd.NXT.Add(int(c.effMSS())).LessEq(c.sndEnd()) || o.board.lost > 0 || c.cwndRoom() <= 0 {
+	if o == nil || c.snd.NXT.Add(int(c.effMSS())).LessEq(c.sndEnd()) || o.board.lost > 0 {
 		return
 	}
-	o.appLimited = max(o.delivered+uint64(c.inFlight()), 1)
+	if f := c.inFlight(); f < c.cc.Cwnd {
+		o.appLimited = max(o.delivered+uint64(f), 1)
+	}
 }

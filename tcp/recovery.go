@@ -148,6 +148,9 @@ func (c *TCB) recoverSACK(now mono.Time, seg *Segment, acked, flight uint32) (re
 	o := c.out
 	advanced := acked > 0
 	c.updateRACK(now, seg)
+	if len(o.board.spans) == 0 && !c.has(fRecovery|fLoss) && seg.Opts.NSACK == 0 && !o.tail.active && !o.undo.active {
+		return advanced || c.timer != timerRTO // nothing is missing
+	}
 	c.adaptReoWindow()
 	if c.spurious(seg, advanced) {
 		c.undoReduction(now)
