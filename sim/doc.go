@@ -17,7 +17,11 @@
 // After every event the World checks what must always hold (see Check); the
 // first violation stops it, and RunUntil returns it.
 //
+// A Wire can have a Box in each direction, which thins ACKs, strips options or
+// swallows large packets, and share both directions with other Wires
+// (LinkThrough). Hosts crash, sleep, and change their MTU.
+//
 // Scenario, Generate and Run are worlds as data: hosts, wires, connections that
-// do all that TCP allows, partitions and crashes, drawn from a seed, and a
-// report that explains every connection's end or says what is wrong.
+// do all that TCP allows, and faults of the classes of Class, drawn from a seed,
+// and a report that explains every connection's end or says what is wrong.
 package sim
