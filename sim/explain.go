@@ -13,7 +13,7 @@ func (r *run) report() Report {
 	w := r.w
 	rep := Report{Reasons: map[tcp.Reason]int{}}
 	for i, h := range w.hosts {
-		rep.Drops += h.lost
+		rep.Drops += h.lost + h.scarcity()
 		if i < 2 { // the others share the wire
 			c, x := r.wires[0].Counters(h), r.wires[0].BoxCounters(h)
 			rep.Drops += c.Drops() + c.Corrupted + x.Drops()
@@ -70,6 +70,7 @@ func (r *run) happened(rep *Report) {
 	add := func(c Class, n uint64) { rep.Happened[c.index()] += n }
 	for i, h := range r.w.hosts {
 		add(Batch, h.batches)
+		add(Scarce, h.scarcity())
 		if i > 1 {
 			continue
 		}
@@ -119,6 +120,8 @@ func (r *run) explain(e *end, drops uint64) error {
 		return fmt.Errorf("sim: %v: read to the end and no urgent data seen, the peer marked byte %d", e, p.urgentMark)
 	case tcp.ReasonAborted, tcp.ReasonClosed:
 		ok = e.early
+	case tcp.ReasonMemory:
+		ok = r.w.hosts[e.host].scarcity() > 0
 	case tcp.ReasonReset:
 		ok = p.early || p.crashed || p.err != tcp.ReasonNone || !p.ended && p.conn == nil || drops > 0 || r.lingered(p)
 	case tcp.ReasonRefused:

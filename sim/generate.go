@@ -100,6 +100,9 @@ func (g *generator) host(faults Class) HostSpec {
 		}
 		h.TimerSlack = time.Duration(g.IntN(2)) * g.between(time.Microsecond, 2*time.Millisecond)
 	}
+	if faults&Scarce != 0 {
+		h.Memory = int(g.number(1, 4<<20)) // the least that an engine takes is 1 MiB
+	}
 	return h
 }
 

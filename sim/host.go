@@ -46,6 +46,7 @@ type Host struct {
 	ports []port
 	taps  []Tap
 
+	scarce  uint64        // what came of little memory, in lives before this one
 	batches uint64        // of more than one packet, for Coalesce
 	rx      []*pkt.Packet // arrived, not yet handed over
 	rxIface []int
@@ -148,6 +149,7 @@ func (h *Host) Restart() {
 
 func (h *Host) shut() {
 	if h.eng != nil {
+		h.scarce = h.scarcity()
 		h.eng.Close(h.w.now)
 		h.eng = nil
 	}
@@ -214,6 +216,22 @@ func (h *Host) SetMTU(mtu int) error {
 	}
 	h.cfg.MTU = mtu
 	return nil
+}
+
+// scarcity counts what the host's engines dropped, refused and reset because
+// memory for queues was short.
+func (h *Host) scarcity() uint64 {
+	n := h.scarce
+	if h.eng == nil {
+		return n
+	}
+	var s engine.Stats
+	h.eng.Stats(&s)
+	for _, c := range [...]engine.Counter{engine.MemoryPruned, engine.MemoryOutOfOrderDropped, engine.MemoryInOrderDropped,
+		engine.MemoryRefused, engine.MemoryOrphansReset, engine.MemoryStalledReset} {
+		n += s.Count[c]
+	}
+	return n
 }
 
 // arrive takes a packet from a wire.

@@ -23,11 +23,15 @@ type knob struct {
 var knobs = [...]knob{
 	{"sndbuf", func(g *generator, c *tcp.Config) { c.SendBuffer = g.buffer() }, func(c *tcp.Config) any { return c.SendBuffer }},
 	{"rcvbuf", func(g *generator, c *tcp.Config) { c.ReceiveBuffer = g.buffer() }, func(c *tcp.Config) any { return c.ReceiveBuffer }},
+	{"maxsndbuf", func(g *generator, c *tcp.Config) { c.MaxSendBuffer = uint32(g.number(1, 8<<20)) }, func(c *tcp.Config) any { return c.MaxSendBuffer }},
+	{"maxrcvbuf", func(g *generator, c *tcp.Config) { c.MaxReceiveBuffer = uint32(g.number(1, 8<<20)) }, func(c *tcp.Config) any { return c.MaxReceiveBuffer }},
+	{"minbuf", func(g *generator, c *tcp.Config) { c.MinBuffer = uint32(g.number(1, 64<<10)) }, func(c *tcp.Config) any { return c.MinBuffer }},
+	{"lowat", func(g *generator, c *tcp.Config) { c.NotSentLowat = uint32(g.IntN(2)) * uint32(g.number(4<<10, 1<<20)) }, func(c *tcp.Config) any { return c.NotSentLowat }},
 	{"nagle", func(g *generator, c *tcp.Config) { c.Nagle = g.oneIn(2) }, func(c *tcp.Config) any { return c.Nagle }},
 	{"nowscale", func(g *generator, c *tcp.Config) { c.NoWindowScale = g.oneIn(4) }, func(c *tcp.Config) any { return c.NoWindowScale }},
 	{"nots", func(g *generator, c *tcp.Config) { c.NoTimestamps = g.oneIn(3) }, func(c *tcp.Config) any { return c.NoTimestamps }},
 	{"nosack", func(g *generator, c *tcp.Config) { c.NoSACK = g.oneIn(3) }, func(c *tcp.Config) any { return c.NoSACK }},
-	{"wscale", func(g *generator, c *tcp.Config) { c.WindowScale = uint8(g.IntN(15)) }, func(c *tcp.Config) any { return c.WindowScale }},
+	{"wscale", func(g *generator, c *tcp.Config) { c.WindowScale = g.scale() }, func(c *tcp.Config) any { return c.WindowScale }},
 	{"cc", func(g *generator, c *tcp.Config) { c.Congestion = g.algorithm() }, func(c *tcp.Config) any { return c.Congestion.Name() }},
 	{"norack", func(g *generator, c *tcp.Config) { c.NoRACK = g.oneIn(4) }, func(c *tcp.Config) any { return c.NoRACK }},
 	{"notlp", func(g *generator, c *tcp.Config) { c.NoTLP = g.oneIn(4) }, func(c *tcp.Config) any { return c.NoTLP }},
@@ -54,6 +58,14 @@ func (g *generator) algorithm() cc.Algorithm {
 	names := cc.Names()
 	a, _ := cc.ByName(names[g.IntN(len(names))])
 	return a
+}
+
+// scale draws a shift: one in three follows from the buffer.
+func (g *generator) scale() uint8 {
+	if g.oneIn(3) {
+		return tcp.AutoWindowScale
+	}
+	return uint8(g.IntN(15))
 }
 
 // config draws the configuration of a host's TCP.

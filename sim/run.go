@@ -158,7 +158,7 @@ func (r *run) buildPair(pair int, o *Options) {
 			cfg.Trace = o.Trace(len(w.hosts))
 		}
 		r.cfgs = append(r.cfgs, &cfg)
-		w.Host(string(rune('a'+len(w.hosts))), HostConfig{Engine: engine.Config{TCP: &cfg}, MTU: h.MTU, MaxGSO: h.MaxGSO,
+		w.Host(string(rune('a'+len(w.hosts))), HostConfig{Engine: engine.Config{TCP: &cfg, Limits: engine.Limits{MemoryBytes: h.Memory}}, MTU: h.MTU, MaxGSO: h.MaxGSO,
 			Coalesce: h.Coalesce, MaxGRO: h.MaxGRO, TimerSlack: h.TimerSlack})
 	}
 	a, b := w.hosts[2*pair], w.hosts[2*pair+1]

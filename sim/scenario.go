@@ -35,6 +35,7 @@ const (
 	Middlebox                    // options stripped, ECN and reserved bits cleared
 	Sleep                        // hosts suspended for a while: their clock jumps
 	Crossing                     // two or four more hosts talk over the same wire
+	Scarce                       // hosts with little memory for the queues of all connections
 	BlackHole                    // packets above a size vanish, and nothing says so
 	EveryFault Class = 1<<iota - 1
 	// AllFaults are the classes that Generate draws from. Before a black hole
@@ -43,7 +44,7 @@ const (
 )
 
 var classNames = [...]string{"loss", "burst", "reorder", "duplicate", "corrupt", "jitter", "slow", "partition", "crash", "batch",
-	"change", "narrow", "acks", "marks", "rates", "device", "police", "middlebox", "sleep", "crossing", "black hole"}
+	"change", "narrow", "acks", "marks", "rates", "device", "police", "middlebox", "sleep", "crossing", "scarce", "black hole"}
 
 // Classes is how many classes there are.
 const Classes = len(classNames)
@@ -89,6 +90,7 @@ type HostSpec struct {
 	MTU, MaxGSO int
 	Coalesce    time.Duration
 	MaxGRO      int
+	Memory      int // engine.Limits.MemoryBytes
 	TimerSlack  time.Duration
 	Backlog     int           // of its listeners; 0: the largest
 	AcceptDelay time.Duration // how long its listeners' programs let connections wait
@@ -252,8 +254,8 @@ func (s *Scenario) String() string {
 	fmt.Fprintf(&b, "seed %d, faults %v, repaired after %v\n", s.Seed, s.Faults, s.Length)
 	for i := range s.Hosts {
 		h := &s.Hosts[i]
-		fmt.Fprintf(&b, "host %d: MTU %d GSO %d coalesce %v GRO %d slack %v backlog %d accepts after %v\n  TCP: %s\n  sends: %v\n",
-			i, h.MTU, h.MaxGSO, h.Coalesce, h.MaxGRO, h.TimerSlack, h.Backlog, h.AcceptDelay, settings(&h.TCP), s.Wire[i])
+		fmt.Fprintf(&b, "host %d: MTU %d GSO %d coalesce %v GRO %d memory %d slack %v backlog %d accepts after %v\n  TCP: %s\n  sends: %v\n",
+			i, h.MTU, h.MaxGSO, h.Coalesce, h.MaxGRO, h.Memory, h.TimerSlack, h.Backlog, h.AcceptDelay, settings(&h.TCP), s.Wire[i])
 		if s.Box[i] != (Box{}) {
 			fmt.Fprintf(&b, "  box: %+v\n", s.Box[i])
 		}

@@ -13,6 +13,9 @@ func (s *Scenario) Without(c Class) Scenario {
 		if c&Batch != 0 {
 			t.Hosts[i].Coalesce, t.Hosts[i].TimerSlack, t.Hosts[i].MaxGRO = 0, 0, 0
 		}
+		if c&Scarce != 0 {
+			t.Hosts[i].Memory = 0
+		}
 	}
 	t.Events = nil
 	for _, e := range s.Events {
