@@ -202,10 +202,13 @@ func (e *Engine) Advance(now mono.Time) {
 		if c == nil {
 			break
 		}
-		if d := c.Deadline(); d.Due(now) {
+		switch d := c.Deadline(); {
+		case d.Due(now):
 			c.TCB.Advance(now)
 			e.touch(c)
-		} else {
+		case c.Busy(now):
+			e.timers.push(mono.Earlier(d, now.Add(c.RTO)), uint64(c.id), c)
+		default:
 			c.Trim()
 			if d != 0 {
 				e.timers.push(d, uint64(c.id), c)

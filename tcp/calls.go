@@ -171,6 +171,10 @@ func (c *TCB) Trim() {
 	}
 }
 
+// Busy reports whether data was sent within the last RTO: then what Trim would
+// give back is likely to be needed again.
+func (c *TCB) Busy(now mono.Time) bool { return c.lastSnd != 0 && now.Sub(c.lastSnd) < c.RTO }
+
 // Peek copies in-order data into dst without taking it, and returns how much.
 func (c *TCB) Peek(dst []byte) int { return c.rcv.queue.peek(dst) }
 

@@ -196,7 +196,25 @@ func (c *TCB) emitData(now mono.Time, seg *Segment, room uint32) bool {
 		return c.refuse(seg)
 	}
 	c.makeData(now, seg, n, fin && n == avail && usable > n, trace.WhyNewData)
+	if n%mss != 0 {
+		c.out.small = c.snd.NXT
+	}
 	return true
+}
+
+// quiet reports whether Nagle's algorithm lets n bytes go that end in less
+// than a segment: nothing is outstanding.
+//
+// Deviation: in the Linux profile it is enough that no other small segment is,
+// as Greg Minshall proposed (draft-minshall-nagle) and Linux does: otherwise
+// the end of each large write would wait for a delayed ACK. Urgent data does
+// not wait there.
+func (c *TCB) quiet(n, mss int) bool {
+	if c.cfg.Profile == ProfileLinux {
+		return c.out == nil || c.snd.urgent ||
+			!c.snd.UNA.Less(c.out.small) || c.snd.NXT.Less(c.out.small) // beyond NXT it is 2 GiB old
+	}
+	return (c.snd.NXT == c.snd.UNA || c.onlySYNACK()) && n < mss
 }
 
 // cwndLimited notes that cwnd is what stops the sender.
@@ -231,7 +249,7 @@ func (c *TCB) silly(n, avail, usable, mss int, fin, override bool) (int, bool) {
 		return n, true
 	}
 	again := c.snd.MAX.Sub(c.snd.NXT) // bytes that were sent before are no small packet of ours
-	idle := (c.snd.NXT == c.snd.UNA || c.onlySYNACK()) && n < mss
+	idle := c.quiet(n, mss)
 	switch {
 	case again > 0 && n <= again:
 	case n == avail && (!c.has(fNagle) || idle || fin): // (2) all that there is

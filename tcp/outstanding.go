@@ -27,6 +27,7 @@ type outstanding struct {
 	firstSent   mono.Time // departure of the packet that the last sample was from
 	appLimited  uint64    // delivered will be this when what was sent while the program was the limit has arrived; 0: it is not
 	lostBefore  uint64    // lost at the last sample
+	small       Seq       // end of the last segment that was not full, RFC 9293 §3.7.4
 
 	sample cc.RateSample // of the ACK that is being processed
 	news   news
@@ -135,6 +136,7 @@ func (c *TCB) needOutstanding(now mono.Time) *outstanding {
 			o = new(outstanding)
 		}
 		o.sent.r = o.first[:0]
+		o.small = c.snd.UNA
 		o.deliveredAt, o.firstSent = now, now
 		o.rack.mult = 1
 		o.pace.departure = now

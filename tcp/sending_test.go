@@ -39,6 +39,27 @@ func TestR9293_S07_Nagle(t *testing.T) {
 	p.Want("> FP. 101:201(100) ack 1")
 }
 
+// In the Linux profile a small segment waits for other small ones only: the
+// end of a large write goes at once, what is written next waits.
+func TestNagleWaitsForSmallSegmentsOnly(t *testing.T) {
+	p := tcptest.Established(t, tcptest.Profile(tcp.ProfileLinux))
+	p.Write(2500)
+	p.Want("> P. 1:2501(2500) ack 1 cut 1000")
+	p.Write(100)
+	p.WantNothing("the end of what was written before is on its way")
+	p.Recv("< . 1:1(0) ack 2001")
+	p.WantNothing("it still is")
+	p.Write(950)
+	p.Want("> . 2501:3501(1000) ack 1") // a full one may go
+	p.WantNothing("50 are left")
+	p.Recv("< . 1:1(0) ack 2501")
+	p.Want("> P. 3501:3551(50) ack 1") // though 1000 are unacknowledged
+	p.Write(50)
+	p.WantNothing("50 are on their way")
+	p.Recv("< . 1:1(0) ack 3551")
+	p.Want("> P. 3551:3601(50) ack 1")
+}
+
 // Successive pushes become one, in the largest segment. RFC 9293 §3.9.1.2.
 func TestR9293_S27_CollapsePSH(t *testing.T) {
 	p := tcptest.Established(t, tcptest.Room(0))

@@ -169,3 +169,18 @@ func TestR9293_M66_RstUrgZeroWindow(t *testing.T) {
 		p.WantNothing("outside of a window of zero")
 	}
 }
+
+// In the Linux profile Nagle's algorithm does not hold urgent data back.
+func TestNagleLetsUrgentDataGo(t *testing.T) {
+	for profile, waits := range map[tcp.Profile]bool{tcp.ProfileLinux: false, tcp.ProfileRFC: true} {
+		p := tcptest.Established(t, tcptest.Profile(profile))
+		p.Write(100)
+		p.Want("> P. 1:101(100) ack 1")
+		p.WriteUrgent(1)
+		if waits {
+			p.WantNothing("something small is on its way")
+			continue
+		}
+		p.Want("> P.U 101:102(1) ack 1 urg 1")
+	}
+}
