@@ -17,7 +17,12 @@ type PeerOptions struct {
 
 // peerOptions reads a SYN's options.
 func peerOptions(o *wire.TCPOptions) PeerOptions {
-	return PeerOptions{MSS: o.MSS, WScale: min(o.WScale, maxWindowScale), Has: o.Has} // RFC 7323 §2.3
+	p := PeerOptions{MSS: o.MSS, WScale: min(o.WScale, maxWindowScale), Has: o.Has} // RFC 7323 §2.3
+	if p.MSS == 0 {
+		// No size at all: as if it had not been said.
+		p.Has &^= wire.HasMSS
+	}
+	return p
 }
 
 // negotiate applies the options of the peer's SYN. scaling says that our own

@@ -178,3 +178,13 @@ func TestR9293_M65_MSSOnlyOnSyn(t *testing.T) {
 	p.Abort()
 	p.Want("> R. 12:12(0) ack 1 win 0 <>")
 }
+
+// A SYN whose MSS is 0 says nothing of sizes, as on Linux: segments are not
+// made as small as can be.
+func TestMSSOfZeroIsNone(t *testing.T) {
+	p := tcptest.Listen(t, tcptest.OurMSS(1460), tcptest.NoSACK)
+	p.Recv("< S 0:0(0) win 65535 <mss 0>")
+	p.Want("> S. 0:0(0) ack 1 win 65535 <mss 1460>")
+	p.Recv("< . 1:1(0) ack 1")
+	wantMSS(t, p, 536)
+}
