@@ -114,15 +114,16 @@ func (q *records) find(seq Seq) int {
 
 // news is what one ACK says.
 type news struct {
-	delivered uint32 // bytes newly acknowledged or SACKed
-	sacked    uint32 // of these, SACKed
-	lost      uint32 // bytes that it shows to be lost
-	newest    record // of what was delivered, the last that left
-	fresh     record // and the last of first transmissions; set if original and again are
-	have      bool   // newest is set
-	again     bool   // newest was a retransmission
-	resent    bool   // something acknowledged had been retransmitted
-	original  bool   // something arrived that was sent before the timeout and not since
+	delivered uint32    // bytes newly acknowledged or SACKed
+	sacked    uint32    // of these, SACKed
+	lost      uint32    // bytes that it shows to be lost
+	newest    record    // of what was delivered, the last that left
+	fresh     record    // and the last of first transmissions; set if original and again are
+	have      bool      // newest is set
+	again     bool      // newest was a retransmission
+	resent    bool      // something acknowledged had been retransmitted
+	filled    mono.Time // when what was missing at SND.UNA was sent again, if it was, once
+	original  bool      // something arrived that was sent before the timeout and not since
 	oldest    mono.Time
 	sackAt    mono.Time // departure of the last that was SACKed, never retransmitted
 	dsack     bool
@@ -252,6 +253,9 @@ func (o *outstanding) acknowledged(una, ack Seq) {
 		return
 	}
 	pos := una
+	if s := &o.board.spans[0]; s.kind == spanAgain && s.start.LessEq(una) {
+		o.news.filled = o.again.number(s.record).at
+	}
 	for i := o.board.find(pos); pos.Less(ack); {
 		if i == len(o.board.spans) || pos.Less(o.board.spans[i].start) {
 			end := ack

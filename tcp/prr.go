@@ -108,8 +108,11 @@ func (c *TCB) spurious(seg *Segment, advanced bool) bool {
 	if !u.active {
 		return false
 	}
+	// The echo is that of what filled the gap at SND.UNA. If that was sent again
+	// before this recovery, the echo says nothing of it.
 	switch {
-	case advanced && o.news.resent && u.stamp && seg.Opts.Has&optTimestamps != 0 && seg.Opts.TSEcr != 0 && int32(seg.Opts.TSEcr-u.ts) < 0:
+	case advanced && u.stamp && o.news.filled != 0 && int32(c.tsNow(o.news.filled)-u.ts) >= 0 &&
+		seg.Opts.Has&optTimestamps != 0 && seg.Opts.TSEcr != 0 && int32(seg.Opts.TSEcr-u.ts) < 0:
 		return true
 	case o.news.dsack && u.resent && u.needed == 0:
 		return true
