@@ -269,8 +269,11 @@ func (e *Engine) newConn() *Conn {
 // params computes what a TCB needs to know of its flow and path.
 func (e *Engine) params(now mono.Time, f *Flow, iface *Interface) tcp.Params {
 	mtu := e.pathMTU(now, f, iface)
-	return tcp.Params{ISS: tcp.Seq(e.isn.isn(now, f)), MSS: mssOf(mtu, f.is4()),
-		TSOffset: e.isn.tsOffset(f), V6: !f.is4()}
+	p := tcp.Params{ISS: tcp.Seq(e.isn.isn(now, f)), MSS: mssOf(mtu, f.is4()), V6: !f.is4()}
+	if !e.tcp.NoTSOffset {
+		p.TSOffset = e.isn.tsOffset(f)
+	}
+	return p
 }
 
 // choosePort picks an ephemeral port, or takes the one asked for: then it
@@ -312,7 +315,7 @@ func (e *Engine) flowUsed(now mono.Time, f *Flow) bool {
 		return false
 	}
 	t := e.tw.at(i)
-	return !t.rec.Timestamps || e.tcp.NoTimestamps || now.Sub(t.since) < timeWaitReuse
+	return !t.rec.Timestamps || e.tcp.NoTimestamps || now.Sub(t.since) < timeWaitReuse || !e.policy.mayReuse(f)
 }
 
 // Flow returns the connection's addresses.
@@ -412,6 +415,12 @@ func (c *Conn) ReceivedTOS() uint8 { return c.rcvTOS }
 // SetTTL sets the TTL or hop limit of what is sent from now on; 0 is the
 // default. RFC 9293 §3.9.2.
 func (c *Conn) SetTTL(ttl uint8) { c.ttl = ttl }
+
+// SetBuffers is tcp.TCB.SetBuffers, within what net.core.wmem_max and
+// net.core.rmem_max allow.
+func (c *Conn) SetBuffers(send, receive int) {
+	c.TCB.SetBuffers(min(send, c.e.policy.mostSend), min(receive, c.e.policy.mostReceive))
+}
 
 // Touch tells the Engine that a setting of the TCB changed that may let it
 // send, or that moved a deadline.

@@ -112,6 +112,7 @@ type Engine struct {
 	icmpErrors *icmp.Limiter
 	cookieKey  sipKey
 	fast       fastOpen
+	policy     policy
 	pathGen    uint16 // moves on whenever a path turns out narrower
 
 	memory *tcp.Memory
@@ -126,6 +127,7 @@ type Engine struct {
 func New(cfg Config) *Engine {
 	e := &Engine{cfg: cfg, limits: cfg.Limits.filled(), pool: cfg.Pool, tcp: cfg.TCP}
 	e.ready.ready = true
+	e.policy = defaultPolicy()
 	secret := newSipKey(cfg.Secret)
 	e.key = secret.derive(domainTable)
 	if e.pool == nil {

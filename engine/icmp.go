@@ -80,7 +80,7 @@ func (e *Engine) replyEcho(now mono.Time, p *pkt.Packet, d *ip.Datagram, msg []b
 	q := e.pool.Packet()
 	icmp.PutEchoReply(q.Prepend(wire.ICMPLen), msg, &d.Dst, &src)
 	q.Body = payload(p, d, wire.ICMPLen)
-	h := ip.Header{Src: src, Dst: d.Src, Proto: d.Proto, TOS: d.TOS &^ wire.ECNMask}
+	h := ip.Header{Src: src, Dst: d.Src, Proto: d.Proto, TTL: e.ttl(0, &d.Src), TOS: d.TOS &^ wire.ECNMask}
 	if !d.V6 {
 		h.ID = e.idents.Next4(&src, &d.Src, d.Proto)
 	}
@@ -159,7 +159,7 @@ func (e *Engine) putICMPError(now mono.Time, c *icmp.Cause, w ip.Problem, quote,
 	n := icmp.PutError(chunk.Bytes()[:icmp.MaxMessage], &x, quote, quote1, quote2)
 	q := e.pool.Packet()
 	q.Body[0] = chunk.Ref(chunk.Bytes()[:n])
-	h := ip.Header{Src: src, Dst: c.Src, Proto: wire.ProtoICMPv6}
+	h := ip.Header{Src: src, Dst: c.Src, Proto: wire.ProtoICMPv6, TTL: e.ttl(0, &c.Src)}
 	if c.Src.Is4() {
 		h.Proto = wire.ProtoICMP
 		h.ID = e.idents.Next4(&src, &c.Src, wire.ProtoICMP)

@@ -42,6 +42,7 @@ type Listener struct {
 type halfOpen struct {
 	timerLink
 	rec   tcp.HalfOpen
+	tcp   *tcp.Config // what the SYN-ACK says was said by it
 	flow  Flow
 	hash  uint32
 	slot  uint32
@@ -237,6 +238,10 @@ func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, i
 	if !e.mayEstablish(l, f) {
 		return false
 	}
+	if e.policy.cookies == cookiesAlways && old == nil {
+		e.sendCookie(now, l, f, iface)
+		return false
+	}
 	i := uint32(0)
 	fast := e.judgeFastOpen(now, l, f)
 	if l.half >= e.limits.HalfOpenPerListener {
@@ -248,7 +253,7 @@ func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, i
 		e.stats.Count[HalfOpenOverflow]++
 	}
 	if i == 0 {
-		if old == nil {
+		if old == nil && e.policy.cookies != cookiesNever {
 			e.sendCookie(now, l, f, iface)
 		}
 		return false
@@ -260,7 +265,7 @@ func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, i
 		p.ISS = old.NextISS(p.ISS)
 	}
 	h.rec = tcp.NewHalfOpen(now, e.tcp, &e.seg, &p)
-	h.flow, h.hash, h.slot, h.iface, h.l = *f, hash, i, uint16(iface.ID), l
+	h.flow, h.hash, h.slot, h.iface, h.l, h.tcp = *f, hash, i, uint16(iface.ID), l, e.tcp
 	h.fresh = fast == fastOpenGive
 	e.halfTable.insert(&e.half, i)
 	e.halfTimer.push(h.rec.Deadline, uint64(h.rec.ID), h)
@@ -273,7 +278,7 @@ func (e *Engine) newHalfOpen(now mono.Time, l *Listener, f *Flow, hash uint32, i
 
 func (e *Engine) sendSYNACK(now mono.Time, h *halfOpen, why trace.Why) {
 	e.stats.Count[SYNACKsSent]++
-	h.rec.SYNACK(now, e.tcp, &e.reply)
+	h.rec.SYNACK(now, h.tcp, &e.reply)
 	if h.fresh {
 		c := e.freshCookie(now, &h.flow)
 		e.reply.Opts.Has |= wire.HasFastOpen
@@ -297,12 +302,12 @@ func (e *Engine) dropHalfOpen(i uint32) {
 // inputHalfOpen handles a segment for a half-open record.
 func (e *Engine) inputHalfOpen(now mono.Time, i uint32, f *Flow, iface *Interface) {
 	h := e.half.at(i)
-	verdict := h.rec.Arrive(now, e.tcp, &e.seg)
+	verdict := h.rec.Arrive(now, h.tcp, &e.seg)
 	e.traceHalfOpen(now, h, verdict)
 	switch verdict {
 	case tcp.HalfOpenACK:
-		h.rec.ACK(now, e.tcp, &e.reply)
-		_, scale := h.rec.Scales(e.tcp)
+		h.rec.ACK(now, h.tcp, &e.reply)
+		_, scale := h.rec.Scales(h.tcp)
 		e.traceRecord(now, trace.SegmentOut, trace.WhyChallengeACK, h.rec.ID, tcp.SynReceived, &e.reply, scale)
 		e.sendSegment(f, &e.reply, iface)
 	case tcp.HalfOpenSYNACK:
@@ -344,23 +349,29 @@ func (e *Engine) mayEstablish(l *Listener, f *Flow) bool {
 func (e *Engine) establish(now mono.Time, i uint32) {
 	h := e.half.at(i)
 	if !e.mayEstablish(h.l, &h.flow) {
+		if e.policy.abortOnOverflow && h.l.full() {
+			flow, iface := h.flow, e.ifaces[h.iface]
+			e.dropHalfOpen(i)
+			e.reset(now, &flow, iface)
+			return
+		}
 		if e.perPeer[h.flow.Remote] >= e.limits.ConnectionsPerPeer { // many handshakes at once
 			e.dropHalfOpen(i)
 		}
 		return // else the SYN-ACK goes again, and so does the ACK
 	}
-	rec, flow, hash, l, iface := h.rec, h.flow, h.hash, h.l, e.ifaces[h.iface]
+	rec, cfg, flow, hash, l, iface := h.rec, h.tcp, h.flow, h.hash, h.l, e.ifaces[h.iface]
 	e.dropHalfOpen(i)
-	e.open(now, l, &rec, &flow, hash, iface)
+	e.open(now, l, &rec, cfg, &flow, hash, iface)
 }
 
 // open makes a connection of a record, and hands it the segment at hand, which
 // acknowledges our SYN-ACK.
-func (e *Engine) open(now mono.Time, l *Listener, rec *tcp.HalfOpen, f *Flow, hash uint32, iface *Interface) {
+func (e *Engine) open(now mono.Time, l *Listener, rec *tcp.HalfOpen, cfg *tcp.Config, f *Flow, hash uint32, iface *Interface) {
 	c := e.newConn()
 	c.id = rec.ID
 	c.flow, c.hash, c.iface, c.rcvTOS = *f, hash, uint16(iface.ID), e.dgram.TOS
-	c.TCB.Accept(now, e.tcp, rec)
+	c.TCB.Accept(now, cfg, rec)
 	c.TCB.Arrive(now, &e.seg)
 	if c.State() == tcp.Closed {
 		return
@@ -392,7 +403,7 @@ func (e *Engine) advanceHalfOpen(now mono.Time) {
 		if h == nil {
 			return
 		}
-		resend, gone := h.rec.Advance(now, e.tcp)
+		resend, gone := h.rec.Advance(now, h.tcp)
 		if gone {
 			e.stats.Count[HalfOpenTimeout]++
 			e.traceChange(now, h.rec.ID, tcp.SynReceived, tcp.Listen, tcp.OnTimeout, trace.WhyRetransmitTimeout)

@@ -51,7 +51,7 @@ func (e *Engine) tcpPacket(f *Flow, seg *tcp.Segment, iface *Interface, x ipFiel
 		sum = wire.Join(sum, wire.Sum(p.Body[1].B, 0), len(p.Body[0].B))
 		wire.TCP(h).SetChecksum(wire.Finish(sum))
 	}
-	hdr := ip.Header{Src: f.Local, Dst: f.Remote, Proto: wire.ProtoTCP, TTL: x.ttl, TOS: x.tos | seg.ECN, DF: !x.mayFragment}
+	hdr := ip.Header{Src: f.Local, Dst: f.Remote, Proto: wire.ProtoTCP, TTL: e.ttl(x.ttl, &f.Remote), TOS: x.tos | seg.ECN, DF: !x.mayFragment}
 	if x.mayFragment && f.is4() {
 		hdr.ID = e.idents.Next4(&f.Local, &f.Remote, wire.ProtoTCP)
 	}

@@ -50,6 +50,6 @@ func (e *Engine) inputCookie(now mono.Time, l *Listener, f *Flow, hash uint32, i
 	rec.ID = e.connID()
 	e.stats.Count[SYNCookiesAccepted]++
 	e.traceChange(now, rec.ID, tcp.Listen, tcp.SynReceived, tcp.OnSYN, trace.WhySYNCookie)
-	e.open(now, l, &rec, f, hash, iface)
+	e.open(now, l, &rec, e.tcp, f, hash, iface)
 	return true
 }

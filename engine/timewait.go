@@ -32,6 +32,9 @@ func (e *Engine) toTimeWait(now mono.Time, c *Conn) {
 	e.forget(c)
 	if e.tw.len() >= e.limits.TimeWait {
 		e.stats.Count[TimeWaitOverflow]++
+		if e.tw.len() == 0 { // none are to be kept
+			return
+		}
 		e.dropTimeWait(e.twQueue.front())
 	}
 	i := e.tw.alloc()

@@ -45,7 +45,7 @@ func (e *Engine) traceHalfOpen(now mono.Time, h *halfOpen, v tcp.HalfOpenVerdict
 	if e.tcp.Trace == nil || v == tcp.HalfOpenEstablished {
 		return
 	}
-	scale, _ := h.rec.Scales(e.tcp)
+	scale, _ := h.rec.Scales(h.tcp)
 	e.traceRecord(now, trace.SegmentIn, trace.WhyNone, h.rec.ID, tcp.SynReceived, &e.seg, scale)
 	switch v {
 	case tcp.HalfOpenGone, tcp.HalfOpenContradicted:

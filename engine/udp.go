@@ -279,7 +279,7 @@ func (u *UDP) Send(now mono.Time, to netip.AddrPort, b []byte) error {
 		return ErrTooLong
 	}
 	p := e.udpPacket(u.bind.port, to.Port(), &src, &remote, b)
-	hdr := ip.Header{Src: src, Dst: remote, Proto: wire.ProtoUDP, TTL: u.ttl, TOS: u.tos}
+	hdr := ip.Header{Src: src, Dst: remote, Proto: wire.ProtoUDP, TTL: u.e.ttl(u.ttl, &remote), TOS: u.tos}
 	if remote.Is4() {
 		hdr.ID = e.idents.Next4(&src, &remote, wire.ProtoUDP)
 	}

@@ -64,6 +64,12 @@ type targetSlot struct {
 // NewLimiter returns a Limiter with a full bucket. random returns unpredictable
 // numbers; it is called once per error sent.
 func NewLimiter(c LimiterConfig, random func() uint64) *Limiter {
+	c = c.filled()
+	return &Limiter{c: c, random: random, k0: random(), k1: random() | 1, tokens: c.Burst}
+}
+
+// filled returns c with defaults where a field is 0 and no field out of bounds.
+func (c LimiterConfig) filled() LimiterConfig {
 	if c.PerSecond == 0 {
 		c.PerSecond = ErrorsPerSecond
 	}
@@ -75,7 +81,16 @@ func NewLimiter(c LimiterConfig, random func() uint64) *Limiter {
 	}
 	c.PerSecond = max(1, min(c.PerSecond, maxRate))
 	c.Burst = max(1, min(c.Burst, maxRate))
-	return &Limiter{c: c, random: random, k0: random(), k1: random() | 1, tokens: c.Burst}
+	return c
+}
+
+// Config returns the bounds in force.
+func (l *Limiter) Config() LimiterConfig { return l.c }
+
+// SetConfig changes the bounds; what has been sent already counts.
+func (l *Limiter) SetConfig(c LimiterConfig) {
+	l.c = c.filled()
+	l.tokens = min(l.tokens, l.c.Burst)
 }
 
 // Allow reports whether an error may be sent to target now, and if so takes it

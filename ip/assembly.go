@@ -34,7 +34,7 @@ type piece struct{ off, end, pos int32 }
 type assembly struct {
 	key      fragKey
 	source   *fragSource
-	expires  mono.Time
+	since    mono.Time // the first fragment came
 	buf      *pkt.Chunk
 	frags    []piece // by off; never overlapping
 	used     int     // bytes of buf

@@ -68,6 +68,15 @@ type fragSource struct {
 
 // NewReassembler returns an empty Reassembler that takes buffers from pool.
 func NewReassembler(pool *pkt.Pool, c ReassemblyConfig) *Reassembler {
+	return &Reassembler{
+		pool: pool, c: c.filled(),
+		index:   make(map[fragKey]*assembly),
+		sources: make(map[wire.Addr]*fragSource),
+	}
+}
+
+// filled returns c with defaults where a field is 0.
+func (c ReassemblyConfig) filled() ReassemblyConfig {
 	if c.Memory == 0 {
 		c.Memory = ReassemblyMemory
 	}
@@ -80,11 +89,23 @@ func NewReassembler(pool *pkt.Pool, c ReassemblyConfig) *Reassembler {
 	if c.Timeout6 == 0 {
 		c.Timeout6 = ReassemblyTimeout6
 	}
-	return &Reassembler{
-		pool: pool, c: c,
-		index:   make(map[fragKey]*assembly),
-		sources: make(map[wire.Addr]*fragSource),
+	return c
+}
+
+// Config returns the bounds in force.
+func (r *Reassembler) Config() ReassemblyConfig { return r.c }
+
+// SetConfig changes the bounds, also for what is incomplete now; a field that
+// is 0 takes its default. What is beyond a smaller memory goes when the next
+// fragment comes.
+func (r *Reassembler) SetConfig(c ReassemblyConfig) { r.c = c.filled() }
+
+// expires returns when a datagram of a family is given up.
+func (r *Reassembler) expires(family int, a *assembly) mono.Time {
+	if family == 1 {
+		return a.since.Add(r.c.Timeout6)
 	}
+	return a.since.Add(r.c.Timeout4)
 }
 
 // Charged returns the bytes held: buffers and records of all incomplete
@@ -148,7 +169,7 @@ type Expired struct {
 // §4.5.
 func (r *Reassembler) Advance(now mono.Time, owed func(x *Expired)) {
 	for f := range r.ages {
-		for a := r.ages[f].front; a != nil && a.expires.Due(now); a = r.ages[f].front { // each round ends one
+		for a := r.ages[f].front; a != nil && r.expires(f, a).Due(now); a = r.ages[f].front { // each round ends one
 			if owed != nil && a.header > 0 && !a.poisoned {
 				owed(&Expired{
 					Src: a.key.src, Dst: a.key.dst, V6: a.key.v6, Iface: a.iface,
@@ -166,7 +187,7 @@ func (r *Reassembler) Deadline() mono.Time {
 	var t mono.Time
 	for f := range r.ages {
 		if a := r.ages[f].front; a != nil {
-			t = mono.Earlier(t, a.expires)
+			t = mono.Earlier(t, r.expires(f, a))
 		}
 	}
 	return t
@@ -218,11 +239,11 @@ func (r *Reassembler) open(now mono.Time, key fragKey) *assembly {
 		a = new(assembly)
 	}
 	a.key, a.source, a.total = key, s, unknownLen
-	family, timeout := 0, r.c.Timeout4
+	family := 0
 	if key.v6 {
-		family, timeout = 1, r.c.Timeout6
+		family = 1
 	}
-	a.expires = now.Add(timeout)
+	a.since = now
 	r.index[key] = a
 	r.ages[family].push(a, byAge)
 	s.all.push(a, bySource)
@@ -286,7 +307,7 @@ func (r *Reassembler) oldest() *assembly {
 	switch {
 	case a == nil:
 		return b
-	case b == nil || a.expires.Add(-r.c.Timeout4) <= b.expires.Add(-r.c.Timeout6):
+	case b == nil || a.since <= b.since:
 		return a
 	}
 	return b

@@ -285,6 +285,9 @@ func (c *TCB) checkURG(seg *Segment) {
 		return
 	}
 	up := seg.SEQ.Add(int(seg.UP))
+	if c.cfg.StdURG {
+		up++
+	}
 	if max := c.rcv.edge.Add(65535); max.Less(up) {
 		up = max
 	}

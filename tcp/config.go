@@ -24,8 +24,15 @@ type Config struct {
 	NoSACK           bool   // do not use RFC 2018 selective acknowledgements
 	NoRACK           bool   // with SACK, find losses as RFC 6675 does instead of RFC 8985
 	NoTLP            bool   // no tail loss probes, RFC 8985 §7
+	NoFRTO           bool   // after a timeout nothing finds out whether it was needless, RFC 5682
+	NoIdleRestart    bool   // cwnd survives idle times, against RFC 5681 §4.1
+	NoReoAdapt       bool   // RACK's reordering window does not grow with what was needless, RFC 8985 §6.2
+	NoDupThresh      bool   // RACK waits for reordering however much is SACKed, RFC 8985 §6.2
+	NoDSACK          bool   // duplicates are not reported, RFC 2883
 	NoPacing         bool   // departures are spread only if the congestion control says how
 	NoECNFallback    bool   // go on asking for ECN, and agreeing to AccECN, however many SYNs and SYN-ACKs are lost
+	NoTSOffset       bool   // timestamps are the time since the clock began, with no offset for each flow
+	StdURG           bool   // an urgent pointer that arrives points to the last octet of the urgent data, as RFC 793 had it
 	ECN              ECN    // what to ask for and to agree to, RFC 3168 and RFC 9768
 	Nagle            bool   // a connection's Nagle switch, initially
 	Congestion       cc.Algorithm
@@ -43,6 +50,11 @@ type Config struct {
 	Retries       uint8         // R2 as a count of retransmissions; 0: UserTimeout alone decides
 	SYNRetries    uint8         // R2 for SYN
 	SYNACKRetries uint8         // of a half-open record
+	OrphanRetries uint8         // timeouts, or probes of a closed window, after which a connection that no program holds ends; 0: 8 probes
+	MinSendMSS    uint16        // least segment size that a peer's MSS option is believed to mean; 0: 48
+	MinBurst      uint8         // segments that pacing lets leave together at least; 0: 2
+	PaceSlowStart uint16        // pacing rate in slow start in percent of cwnd/SRTT; 0: not spread then
+	PaceAvoidance uint16        // pacing rate later
 	KeepIdle      time.Duration
 	KeepInterval  time.Duration
 	KeepCount     uint8
@@ -69,7 +81,7 @@ const (
 const (
 	maxWindowScale    = 14 // RFC 7323 §2.3
 	maxBuffer         = 1 << 30
-	minPeerMSS        = 48  // Linux' tcp_min_snd_mss; smaller ones are raised (T-RES-05)
+	minPeerMSS        = 48  // Config.MinSendMSS by default; smaller ones are raised (T-RES-05)
 	minPathMSS        = 28  // of the least IPv4 MTU, 68 octets (RFC 791 §3.2)
 	defaultMSS4       = 536 // RFC 9293 §3.7.1
 	defaultMSS6       = 1220
@@ -79,6 +91,26 @@ const (
 	maxOutOfOrder     = 1 << 15 // ranges kept out of order, beside what their bytes are charged
 	maxDuplicatesOwed = 64      // duplicate ACKs owed for one batch
 )
+
+// minSendMSS is the least segment size that a peer can ask for.
+func (cfg *Config) minSendMSS() uint16 { return max(cfg.MinSendMSS, minPeerMSS) }
+
+// minBurst is how many segments pacing lets leave together at least.
+func (cfg *Config) minBurst() int {
+	if cfg.MinBurst > 0 {
+		return int(cfg.MinBurst)
+	}
+	return minBurst
+}
+
+// orphanProbes is how often a connection that no program holds probes a closed
+// window.
+func (cfg *Config) orphanProbes() uint8 {
+	if cfg.OrphanRetries > 0 {
+		return cfg.OrphanRetries
+	}
+	return orphanProbes
+}
 
 // DefaultConfig returns the default of a profile: CUBIC with Linux' values, NewReno with the RFCs'.
 func DefaultConfig(p Profile) *Config {
@@ -94,6 +126,7 @@ func DefaultConfig(p Profile) *Config {
 		KeepIdle: 2 * time.Hour, KeepInterval: 75 * time.Second, KeepCount: 9,
 		InitialWindow: 10, Challenge: 500 * time.Millisecond,
 		FastOpen: FastOpenClient | FastOpenServer, FastOpenPause: time.Hour,
+		MinSendMSS: minPeerMSS, MinBurst: minBurst, PaceSlowStart: 200, PaceAvoidance: 120,
 	}
 	if p == ProfileRFC {
 		c.Congestion = cc.NewReno{}

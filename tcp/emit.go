@@ -326,7 +326,7 @@ func (c *TCB) urgentPointer(seg *Segment) {
 // restartAfterIdle lets cwnd decay when nothing was sent for an RTO, RFC 5681
 // §4.1.
 func (c *TCB) restartAfterIdle(now mono.Time) {
-	if c.lastSnd != 0 && now.Sub(c.lastSnd) > c.RTO {
+	if c.lastSnd != 0 && now.Sub(c.lastSnd) > c.RTO && !c.cfg.NoIdleRestart {
 		c.cfg.Congestion.OnIdleRestart(&c.cc, now, initialWindow(c.cfg, c.effMSS()))
 		c.lastSnd = now
 	}

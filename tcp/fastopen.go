@@ -104,7 +104,7 @@ func (c *TCB) openFast(r *FastOpenRequest) {
 	if mss == 0 { // RFC 7413 §4.1.3: the default
 		mss = c.snd.MSS
 	}
-	f.limit = min(max(mss, minPeerMSS), c.rcv.MSS)
+	f.limit = min(max(mss, c.cfg.minSendMSS()), c.rcv.MSS)
 	c.fo = f
 	c.fastOpened = FastOpenPending
 }

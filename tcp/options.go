@@ -31,7 +31,7 @@ func peerOptions(o *wire.TCPOptions) PeerOptions {
 func (c *TCB) negotiate(p *PeerOptions, scaling bool) {
 	mss := c.snd.MSS // what the path carries is known through rcv.MSS
 	if p.Has&wire.HasMSS != 0 {
-		mss = min(max(p.MSS, minPeerMSS), c.rcv.MSS)
+		mss = min(max(p.MSS, c.cfg.minSendMSS()), c.rcv.MSS)
 	}
 	c.snd.MSS = mss
 	if p.Has&wire.HasWScale != 0 && scaling {

@@ -20,11 +20,6 @@ const (
 	// paceFree segments leave at the beginning without being spread, as with
 	// Linux: RFC 6928 §2 lets the initial window out at once.
 	paceFree = 10
-	// paceSlowStart and paceAvoidance are the pacing rate in percent of
-	// cwnd/SRTT, Linux' tcp_pacing_ss_ratio and tcp_pacing_ca_ratio: above 100,
-	// or the window could not grow.
-	paceSlowStart = 200
-	paceAvoidance = 120
 )
 
 // spend schedules the departure after one of n bytes.
@@ -55,28 +50,30 @@ func (c *TCB) mayDepart(now mono.Time) bool {
 }
 
 // updatePacing takes the rate from the algorithm, or derives it from cwnd and
-// SRTT.
+// SRTT: above 100 percent of their quotient, or the window could not grow.
 func (c *TCB) updatePacing() {
 	cwnd, rate := c.cfg.Congestion.Control(&c.cc)
 	// On a path as short as what may leave at once nothing would ever wait.
 	if rate == 0 && !c.cfg.NoPacing && c.SRTT > paceAhead {
-		percent := uint64(paceAvoidance)
+		percent := c.cfg.PaceAvoidance
 		if cwnd < c.cc.SSThresh/2 {
-			percent = paceSlowStart
+			percent = c.cfg.PaceSlowStart
 		}
-		rate = max(uint64(cwnd)*percent*uint64(time.Second/100)/uint64(c.SRTT), 1)
+		if percent > 0 {
+			rate = max(uint64(cwnd)*uint64(percent)*uint64(time.Second/100)/uint64(c.SRTT), 1)
+		}
 	}
 	c.out.pace.rate = rate
 }
 
-// burst is the largest super-segment: what leaves in a millisecond, and two
-// segments at least.
+// burst is the largest super-segment: what leaves in a millisecond, and the
+// Config's least number of segments.
 func (c *TCB) burst(room, mss int) int {
 	if c.out == nil || c.out.pace.rate == 0 || room <= mss {
 		return room
 	}
-	return min(room, max(int(min(c.out.pace.rate/uint64(time.Second/paceAhead), 1<<30)), minBurst*mss))
+	return min(room, max(int(min(c.out.pace.rate/uint64(time.Second/paceAhead), 1<<30)), c.cfg.minBurst()*mss))
 }
 
-// minBurst is Linux' tcp_min_tso_segs.
+// minBurst is Config.MinBurst by default, Linux' tcp_min_tso_segs.
 const minBurst = 2

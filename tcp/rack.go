@@ -97,7 +97,7 @@ func (c *TCB) noteMinRTT(now mono.Time, rtt time.Duration) {
 func (c *TCB) reoWindow() time.Duration {
 	o := c.out
 	k := &o.rack
-	if !k.reordering && (c.has(fRecovery|fLoss) || c.manySACKed()) {
+	if !k.reordering && (c.has(fRecovery|fLoss) || !c.cfg.NoDupThresh && c.manySACKed()) {
 		return 0
 	}
 	return min(time.Duration(k.mult)*o.minRTT/4, c.SRTT)
@@ -126,7 +126,7 @@ func (c *TCB) adaptReoWindow() {
 
 // widenReoWindow makes the reordering window wider, once in a round trip.
 func (c *TCB) widenReoWindow() {
-	if k := &c.out.rack; !k.inDSACKRnd {
+	if k := &c.out.rack; !k.inDSACKRnd && !c.cfg.NoReoAdapt {
 		k.inDSACKRnd, k.dsackRound = true, c.snd.MAX
 		k.mult = min(k.mult, maxReoMult-1) + 1
 		k.persist = rackPersist

@@ -16,8 +16,10 @@ import (
 //
 //	1 acknowledged   2 sent, not acknowledged   3 may be sent   4 may not yet
 //
-// MAX is the highest NXT ever was: a timeout pulls NXT back to UNA, and what
-// lies below MAX is then sent again.
+// MAX is the end of what was ever sent. NXT lies before it only where the
+// same octets are to leave once more in their turn: after a probe of a closed
+// window, and after a timeout of our SYN. What is lost later goes again without
+// moving NXT; the scoreboard says what that is.
 type sndSpace struct {
 	UNA, NXT, MAX Seq
 	WND           uint32 // scaled

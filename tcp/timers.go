@@ -162,7 +162,7 @@ func (c *TCB) repairTimeout(now mono.Time) {
 		if recovery && c.has(fSACK) {
 			o.undo.interrupted = &interrupted{undo: before, cwnd: c.cc.Cwnd, recover: c.recover}
 		}
-		if c.has(fSACK) && c.expiries == 1 {
+		if c.has(fSACK) && c.expiries == 1 && !c.cfg.NoFRTO {
 			o.undo.frto = frtoSent
 		}
 	} else {
@@ -211,7 +211,8 @@ func (c *TCB) gaveUp(now mono.Time) bool {
 			why = ReasonUserTimeout
 		}
 	case limit > 0 && c.expiries >= limit:
-	case c.has(fDetached) && c.snd.WND == 0 && c.backoff >= orphanProbes:
+	case c.has(fDetached) && c.snd.WND == 0 && c.backoff >= c.cfg.orphanProbes():
+	case c.has(fDetached) && c.cfg.OrphanRetries > 0 && c.expiries >= c.cfg.OrphanRetries:
 	default:
 		return false
 	}
@@ -298,7 +299,7 @@ func (c *TCB) gaveUpProbing(now mono.Time) bool {
 		why = ReasonUserTimeout
 	case c.cfg.Retries > 0 && c.expiries >= c.cfg.Retries:
 	case c.cfg.UserTimeout > 0 && c.expiries > 0 && now >= c.lastRcv.Add(c.cfg.UserTimeout):
-	case c.has(fDetached) && c.backoff >= orphanProbes:
+	case c.has(fDetached) && c.backoff >= c.cfg.orphanProbes():
 	default:
 		return false
 	}
