@@ -159,6 +159,90 @@ func tcpEffects() []effect {
 				t.Errorf("without an offset the timestamp at %d ms is %d", ms, a.synACK.Opts.TSVal)
 			}
 		}},
+		{"net.ipv4.tcp_dsack", func(t *testing.T) {
+			for value, want := range map[string]uint8{"0": 0, "1": 1} {
+				h := rig(t, "tcp_dsack="+value)
+				p, _ := connectTo(t, h, sackOptions())
+				s := p.seg(wire.FlagACK, "abcd")
+				h.Inject(s.raw())
+				h.Sent()
+				h.Inject(s.raw())
+				if a := one(t, h); a.Opts.NSACK != want {
+					t.Errorf("value %s: what came twice is answered by %v", value, &a)
+				}
+			}
+		}},
+		{"net.ipv4.tcp_rmem net.ipv4.tcp_moderate_rcvbuf", func(t *testing.T) {
+			for value, want := range map[string]uint32{"1": 200_000, "0": 20_000} {
+				h := rig(t, "tcp_rmem=4096 20000 200000", "tcp_moderate_rcvbuf="+value)
+				p, c := connectTo(t, h, fullOptions())
+				if n := h.Info(c).ReceiveBuffer; n != 20_000 {
+					t.Errorf("a buffer of %d at first", n)
+				}
+				got := feed(p, c, 3_000_000)
+				if n := h.Info(c).ReceiveBuffer; n != want || got != 3_000_000 {
+					t.Errorf("moderation %s: after %d octets in large windows it is %d, want %d", value, got, n, want)
+				}
+			}
+		}},
+		{"net.ipv4.tcp_wmem", func(t *testing.T) {
+			h := rig(t, "tcp_wmem=4096 30000 50000")
+			p, c := connectTo(t, h, sackOptions())
+			if n := h.Write(c, make([]byte, 100_000)); n != 30_000 {
+				t.Errorf("%d octets are taken at first", n)
+			}
+			grow(p, c, 0)
+			for range 5 {
+				grow(p, c, 50_000)
+			}
+			if n := h.Write(c, make([]byte, 100_000)); n != 50_000 {
+				t.Errorf("%d octets are taken at most", n)
+			}
+		}},
+		{"net.ipv4.tcp_notsent_lowat", func(t *testing.T) {
+			for value, want := range map[string]int{"3000": 13_000, "4294967295": 40_000} {
+				h := rig(t, "tcp_notsent_lowat="+value)
+				_, c := connectTo(t, h, sackOptions())
+				n := 0
+				for range 50 { // ten segments are let out by cwnd, paced
+					n += h.Write(c, make([]byte, 40_000-n))
+					h.Advance(time.Millisecond)
+				}
+				if n != want {
+					t.Errorf("value %s: %d octets are taken, want %d", value, n, want)
+				}
+			}
+		}},
+		{"net.ipv4.tcp_mem", func(t *testing.T) {
+			h := rig(t, "tcp_mem=256 512 1024") // 1, 2 and 4 MiB
+			var all []*Conn
+			level := func() tcp.Level { s := h.Stats(); return s.Memory.Level }
+			hold := func(bytes int64) {
+				for h.Stats().Memory.Held < bytes {
+					_, c := connectTo(t, h, sackOptions())
+					h.Write(c, make([]byte, 60_000)) // which stays: nobody acknowledges
+					all = append(all, c)
+				}
+			}
+			for _, x := range []struct {
+				bytes int64
+				want  tcp.Level
+			}{{1 << 20, tcp.LevelNormal}, {2<<20 + 65536, tcp.LevelPressure}, {2<<20 + 65536, tcp.LevelHard}} {
+				if x.want == tcp.LevelHard { // at once
+					change(t, h, "tcp_mem=256 512 513")
+				}
+				hold(x.bytes)
+				if level() != x.want {
+					t.Errorf("with %d octets held the level is %v, want %v", h.Stats().Memory.Held, level(), x.want)
+				}
+			}
+			for _, c := range all {
+				h.Abort(c)
+			}
+			if level() != tcp.LevelNormal {
+				t.Errorf("with %d octets held the level is %v", h.Stats().Memory.Held, level())
+			}
+		}},
 		{"net.ipv4.tcp_min_snd_mss", func(t *testing.T) {
 			for value, want := range map[string]int{"48": 100, "500": 500} {
 				h := rig(t, "tcp_min_snd_mss="+value)
@@ -395,6 +479,31 @@ func grow(p *peer, c *Conn, n int) {
 		}
 	}
 	p.h.Sent()
+}
+
+// feed lets a peer 50 ms away send n octets as fast as the window lets it, and
+// the program read them. It returns how many arrived.
+func feed(p *peer, c *Conn, n int) (read int) {
+	h := p.h
+	buf := make([]byte, 1<<20)
+	ts := uint32(6000)
+	for round := 0; round < 1000 && read < n; round++ {
+		var echo uint32
+		for _, s := range segments(p.t, h) {
+			echo = s.Opts.TSVal
+		}
+		for w := min(int(h.Info(c).ReceiveWindow), n-read); w > 0; w -= 1000 {
+			s := p.seg(wire.FlagACK, string(buf[:min(w, 1000)]))
+			s.Opts = wire.TCPOptions{Has: wire.HasTimestamps, TSVal: ts, TSEcr: echo}
+			h.Inject(s.raw())
+			p.seq += uint32(min(w, 1000))
+		}
+		ts += 50
+		k, _ := h.Read(c, buf)
+		read += k
+		h.Advance(50 * time.Millisecond)
+	}
+	return read
 }
 
 // pacesAt checks the pacing rate in percent of cwnd in a round trip.

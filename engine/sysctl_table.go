@@ -10,6 +10,7 @@ import (
 	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/icmp"
 	"github.com/handfast/handfast/ip"
+	"github.com/handfast/handfast/pkt"
 	"github.com/handfast/handfast/tcp"
 )
 
@@ -46,6 +47,35 @@ var knobs = [...]knob{
 		},
 		func(c *tcp.Config, v int64) { c.NoTimestamps, c.NoTSOffset = v == 0, v == 2 }),
 	fieldSwitch("net.ipv4.tcp_window_scaling", "window scaling, RFC 7323 §2", func(c *tcp.Config) *bool { return &c.NoWindowScale }),
+	fieldSwitch("net.ipv4.tcp_dsack", "duplicates that arrive are reported, RFC 2883", func(c *tcp.Config) *bool { return &c.NoDSACK }),
+	fieldSwitch("net.ipv4.tcp_moderate_rcvbuf", "receive buffers grow from the second number of tcp_rmem to the third", func(c *tcp.Config) *bool { return &c.NoReceiveTuning }),
+	bufferKnob("net.ipv4.tcp_rmem", "receive buffer: what it may hold however scarce memory is (as in tcp_wmem), at first, and at most",
+		func(c *tcp.Config) (first, most *uint32) { return &c.ReceiveBuffer, &c.MaxReceiveBuffer }),
+	bufferKnob("net.ipv4.tcp_wmem", "send buffer: what it may hold however scarce memory is (as in tcp_rmem), at first, and at most",
+		func(c *tcp.Config) (first, most *uint32) { return &c.SendBuffer, &c.MaxSendBuffer }),
+	configKnob("net.ipv4.tcp_notsent_lowat", 1, math.MaxUint32, "octets", "what may be queued and was never sent; a gibioctet or more: no bound of its own",
+		func(c *tcp.Config) int64 {
+			if c.NotSentLowat == 0 {
+				return math.MaxUint32
+			}
+			return int64(c.NotSentLowat)
+		},
+		func(c *tcp.Config, v int64) {
+			if v >= largestBuffer {
+				v = 0
+			}
+			c.NotSentLowat = uint32(v)
+		}),
+	{name: "net.ipv4.tcp_mem", effect: EffectAtOnce, least: minMemoryBytes / memoryPage, most: maxMemoryBytes / memoryPage / 2, unit: "pages of 4096 octets",
+		initially: initialMemory(), help: "what the queues of all connections keep alive: below the first there is room again, above the second buffers grow no more, above the third what can come again is dropped",
+		get: func(e *Engine) string { return pages(e.memory.Levels()) },
+		set: func(e *Engine, k *knob, value string) bool {
+			v, ok := k.numbers(value, 3)
+			if ok = ok && v[0] <= v[1] && v[1] <= v[2]; ok {
+				e.memory.SetLevels(v[0]*memoryPage, v[1]*memoryPage, v[2]*memoryPage)
+			}
+			return ok
+		}},
 	fieldNumber("net.ipv4.tcp_min_snd_mss", 48, 65535, "octets", "smallest segment size that a peer can ask for",
 		func(c *tcp.Config) *uint16 { return &c.MinSendMSS }),
 	fieldNumber("net.ipv4.tcp_ecn", 0, int64(tcp.ECNAccurateAccept), "",
@@ -174,6 +204,43 @@ var knobs = [...]knob{
 		func(e *Engine) int64 { return int64(e.policy.mostReceive) }, func(e *Engine, v int64) { e.policy.mostReceive = int(v) }),
 	engineKnob("net.core.wmem_max", 4608, largestBuffer, largestBuffer, "octets", EffectSockets, "largest send buffer that a program can ask for",
 		func(e *Engine) int64 { return int64(e.policy.mostSend) }, func(e *Engine, v int64) { e.policy.mostSend = int(v) }),
+}
+
+// memoryPage is the unit of tcp_mem, in octets.
+const memoryPage = 4096
+
+// pages writes the levels of a budget in pages.
+func pages(low, pressure, hard int64) string {
+	return fmt.Sprintf("%d\t%d\t%d", low/memoryPage, pressure/memoryPage, hard/memoryPage)
+}
+
+// initialMemory is tcp_mem of the default budget.
+func initialMemory() string {
+	return pages(tcp.NewMemory(pkt.NewBudget(DefaultLimits().MemoryBytes)).Levels())
+}
+
+// minBuffer is the least that a buffer may be set to: Linux' for receiving.
+const minBuffer = 2304
+
+// bufferKnob is a setting that is three sizes of a buffer: however scarce memory
+// is, at first, and at most.
+func bufferKnob(name, help string, sizes func(c *tcp.Config) (first, most *uint32)) knob {
+	of := func(c *tcp.Config) string {
+		first, most := sizes(c)
+		return fmt.Sprintf("%d\t%d\t%d", c.MinBuffer, *first, max(*first, *most))
+	}
+	return knob{name: name, help: help, least: minBuffer, most: largestBuffer, unit: "octets, ascending", of: of,
+		get: func(e *Engine) string { return of(e.tcp) },
+		set: func(e *Engine, k *knob, value string) bool {
+			v, ok := k.numbers(value, 3)
+			if ok = ok && v[0] <= v[1] && v[1] <= v[2]; ok {
+				e.reconfigure(func(c *tcp.Config) {
+					first, most := sizes(c)
+					c.MinBuffer, *first, *most = uint32(v[0]), uint32(v[1]), uint32(v[2])
+				})
+			}
+			return ok
+		}}
 }
 
 // minReassembly has room for one datagram of the largest size.

@@ -7,14 +7,22 @@ import "sync/atomic"
 // from any goroutine.
 type Budget struct {
 	used  atomic.Int64
-	limit int64
+	limit atomic.Int64
 }
 
 // NewBudget returns a Budget of limit bytes, none of which are used.
-func NewBudget(limit int) *Budget { return &Budget{limit: int64(limit)} }
+func NewBudget(limit int) *Budget {
+	b := new(Budget)
+	b.SetLimit(int64(limit))
+	return b
+}
 
 // Limit returns how many bytes there are in all.
-func (b *Budget) Limit() int64 { return b.limit }
+func (b *Budget) Limit() int64 { return b.limit.Load() }
+
+// SetLimit changes how many bytes there are; more than that may be in use by
+// then.
+func (b *Budget) SetLimit(n int64) { b.limit.Store(n) }
 
 // Used returns how many bytes are in use.
 func (b *Budget) Used() int64 { return b.used.Load() }

@@ -112,7 +112,7 @@ func (c *TCB) sampleReceiverRTT(now mono.Time, seg *Segment, t *tuning) {
 // much, because the sender's window may double, and for more the faster it
 // grows.
 func (c *TCB) growReceive(copied, space uint32) {
-	if c.has(fReceiveSet) || c.level() != LevelNormal {
+	if c.has(fReceiveSet) || c.cfg.NoReceiveTuning || c.level() != LevelNormal {
 		return
 	}
 	w := 2*uint64(copied) + tuneSlack*uint64(c.rcv.MSS)

@@ -16,6 +16,7 @@ type Config struct {
 	MaxSendBuffer    uint32 // what SendBuffer grows to with cwnd; not more than it: it does not grow
 	ReceiveBuffer    uint32 // bytes of payload that may wait for the application, at first
 	MaxReceiveBuffer uint32 // what ReceiveBuffer grows to with what the application reads; not more than it: it does not grow
+	NoReceiveTuning  bool   // ReceiveBuffer does not grow
 	MinBuffer        uint32 // bytes that either may hold however scarce memory is
 	NotSentLowat     uint32 // bytes that may be queued and not yet sent; 0: no bound of its own
 	WindowScale      uint8  // shift announced, at most 14, or AutoWindowScale; enough for the buffer or the window is cut

@@ -38,7 +38,7 @@ func (in *incoming) hasDuplicate() bool { return in.duplicate[0] != in.duplicate
 // otherwise the newest one counts, as it is its segment that is answered.
 func (c *TCB) noteDuplicate(from, to Seq) {
 	c.quickACKs() // a retransmission: its sender measures and recovers by our ACKs
-	if !c.has(fSACK) || !from.Less(to) {
+	if !c.has(fSACK) || !from.Less(to) || c.cfg.NoDSACK {
 		return
 	}
 	in := c.receiving()

@@ -51,6 +51,10 @@ type Memory struct {
 	told   int64 // of held, to the budget
 	level  Level
 	spare  []*outstanding
+
+	// In bytes of the whole budget: below low pressure ends, above the others
+	// their levels begin.
+	low, pressure, hard int64
 }
 
 // MemoryCounts counts what scarcity led to.
@@ -63,7 +67,22 @@ type MemoryCounts struct {
 }
 
 // NewMemory returns a Memory that draws on b.
-func NewMemory(b *pkt.Budget) *Memory { return &Memory{budget: b} }
+func NewMemory(b *pkt.Budget) *Memory {
+	part := func(n int64) int64 { return b.Limit()/memoryParts*n + b.Limit()%memoryParts*n/memoryParts }
+	return &Memory{budget: b, low: part(lowParts), pressure: part(pressureFrom), hard: part(hardFrom)}
+}
+
+// Levels returns from how many bytes on memory is scarce: pressure ends below
+// low and begins above pressure, the hard level begins above hard.
+func (m *Memory) Levels() (low, pressure, hard int64) { return m.low, m.pressure, m.hard }
+
+// SetLevels changes them, and the limit of the whole budget with the hard one:
+// an eighth of it stays for what keeps connections going. They must ascend.
+func (m *Memory) SetLevels(low, pressure, hard int64) {
+	m.low, m.pressure, m.hard = low, pressure, hard
+	m.budget.SetLimit(hard + hard/hardFrom*(memoryParts-hardFrom))
+	m.Look()
+}
 
 // Held returns the bytes that this Memory's connections keep alive.
 func (m *Memory) Held() int64 { return m.held }
@@ -79,12 +98,11 @@ func (m *Memory) Level() Level { return m.level }
 
 // Look finds out how scarce memory is, which others may have changed.
 func (m *Memory) Look() Level {
-	used, limit := m.Used()*memoryParts, m.budget.Limit()
-	was := m.level
+	used, was := m.Used(), m.level
 	switch {
-	case used > limit*hardFrom:
+	case used > m.hard:
 		m.level = LevelHard
-	case used > limit*pressureFrom, was != LevelNormal && used > limit*lowParts:
+	case used > m.pressure, was != LevelNormal && used > m.low:
 		m.level = LevelPressure
 	default:
 		m.level = LevelNormal
