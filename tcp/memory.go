@@ -77,7 +77,7 @@ func NewMemory(b *pkt.Budget) *Memory {
 func (m *Memory) Levels() (low, pressure, hard int64) { return m.low, m.pressure, m.hard }
 
 // SetLevels changes them, and the limit of the whole budget with the hard one:
-// an eighth of it stays for what keeps connections going. They must ascend.
+// an eighth of which stays for what keeps connections going. They must ascend.
 func (m *Memory) SetLevels(low, pressure, hard int64) {
 	m.low, m.pressure, m.hard = low, pressure, hard
 	m.budget.SetLimit(hard + hard/hardFrom*(memoryParts-hardFrom))
