@@ -90,7 +90,7 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 	}
 	restart := c.acknowledge(now, seg, acked, flight, prior)
 	c.flags &^= fCwndLimited
-	c.growSend()
+	c.growSend(flight)
 	if c.snd.UNA == c.snd.MAX { // RFC 6298 §5.2
 		c.deadlines[dRetransmit], c.progress = 0, 0
 		c.flags &^= fPersist

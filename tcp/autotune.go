@@ -16,25 +16,40 @@ const AutoWindowScale = 255
 // takes in a round trip. The sender's window may double in each, so the buffer
 // must be ahead of it; but a program that does not read needs none.
 type tuning struct {
-	rtt    time.Duration // of the path, as a receiver can know it; 0: not known
-	since  mono.Time     // the present measurement began
-	last   mono.Time     // text arrived
-	marked mono.Time     // mark was set
-	mark   Seq           // without timestamps: to be reached a round trip later
-	echo   uint32        // TSecr of the last RTT sample
-	taken  uint32        // octets that the program had taken at since
-	space  uint32        // most octets that it took in a round trip
+	rtt     time.Duration // smoothed, as a receiver can know it; 0: not known
+	least   time.Duration // the path's own: the smallest since leastAt
+	since   mono.Time     // the present measurement began
+	last    mono.Time     // text arrived
+	marked  mono.Time     // mark was set
+	leastAt mono.Time
+	mark    Seq    // without timestamps: to be reached a round trip later
+	echo    uint32 // TSecr of the last RTT sample
+	taken   uint32 // octets that the program had taken at since
+	space   uint32 // most octets that it took in a round trip
 }
 
-// The numbers of receive buffer tuning, Linux'.
+// The numbers of buffer tuning; the first two are Linux'.
 const (
 	tuneSegments = 10 // taken in a round trip before the buffer grows
 	tuneSlack    = 16 // segments of room beside what is in flight
+
+	// leastWindow is how long the smallest RTT is believed in.
+	leastWindow = 10 * time.Second
+	// localBuffer is about what a processor's cache holds, in bytes. Buffers grow
+	// up to it readily, and beyond it only for what the path itself holds: where
+	// ends wait for each other, all that a larger one does is to make every copy
+	// slower.
+	localBuffer = 2 << 20
+	// sendDecay is the part of what a send buffer has too much that one ACK
+	// takes away.
+	sendDecay = 128
+	// pathRTTShift says after how many ACKs, 2 to the power of it, a path that
+	// has become longer is believed.
+	pathRTTShift = 15
 )
 
-// maxReceive and maxSend are the largest buffers that a connection gets unasked.
+// maxReceive is the largest receive buffer that a connection gets unasked.
 func (cfg *Config) maxReceive() uint32 { return max(cfg.ReceiveBuffer, cfg.MaxReceiveBuffer) }
-func (cfg *Config) maxSend() uint32    { return max(cfg.SendBuffer, cfg.MaxSendBuffer) }
 
 // windowScale is the shift to announce: the one configured, but none that is too
 // coarse for the buffer. A window below one unit would be none at all, for ever.
@@ -62,49 +77,69 @@ func (c *TCB) tuneReceive(now mono.Time, seg *Segment, n uint32) {
 	taken := uint32(c.bytesIn) - c.rcv.queue.n
 	if t.last == 0 {
 		t.rtt, t.since, t.taken = c.SRTT, now, taken-min(n, taken)
+		t.least, t.leastAt = c.SRTT, now
 		t.space = tuneSegments * uint32(c.rcv.MSS)
 	} else if now.Sub(t.last) > c.RTO && !c.has(fDialogue) {
 		c.quickACKs() // the sender begins anew, from a small window
 	}
 	t.last = now
 	c.sampleReceiverRTT(now, seg, t)
-	if t.rtt == 0 || now.Sub(t.since) < t.rtt {
+	took := now.Sub(t.since)
+	if t.rtt == 0 || took < t.rtt {
 		return
 	}
-	if copied := taken - t.taken; copied > t.space {
+	// A pause is no round trip, nor is the time that bytes lie at either end.
+	copied := uint32(uint64(taken-t.taken) * uint64(t.least/time.Microsecond) / max(uint64(took/time.Microsecond), 1))
+	if copied > t.space {
 		c.growReceive(copied, t.space)
 		t.space = copied
 	}
+	if 2*(taken-t.taken) > c.rcv.size && c.rcv.size < localBuffer && c.mayGrowReceive() {
+		c.rcv.size = min(2*c.rcv.size, localBuffer, c.cfg.maxReceive(), 65535<<c.rcv.scale)
+	}
 	t.since, t.taken = now, taken
+}
+
+func (c *TCB) mayGrowReceive() bool {
+	return !c.has(fReceiveSet) && !c.cfg.NoReceiveTuning && c.level() == LevelNormal
 }
 
 // sampleReceiverRTT measures the round trip of one who only receives: by the
 // timestamp of an ACK of ours that the peer echoes, or else by how long a
 // window's worth of text takes to come, which is at least as long.
 func (c *TCB) sampleReceiverRTT(now mono.Time, seg *Segment, t *tuning) {
-	if c.has(fTimestamps) && seg.Opts.Has&wire.HasTimestamps != 0 {
-		if seg.Opts.TSEcr == t.echo || seg.Opts.TSEcr == 0 {
+	if !c.has(fTimestamps) || seg.Opts.Has&wire.HasTimestamps == 0 {
+		if t.marked != 0 && c.rcv.NXT.Less(t.mark) {
 			return
 		}
-		t.echo = seg.Opts.TSEcr
-		ms := time.Duration(int32(c.tsNow(now) - seg.Opts.TSEcr))
-		r := max(ms*time.Millisecond, time.Millisecond)
-		switch {
-		case ms < 0 || r > c.cfg.MaxRTO: // a lie
-		case t.rtt == 0:
-			t.rtt = r
-		default:
-			t.rtt += (r - t.rtt) / 8
+		if r := max(now.Sub(t.marked), minRTTSample); t.marked != 0 && (t.rtt == 0 || r < t.rtt) {
+			t.rtt, t.least = r, r
 		}
+		t.mark, t.marked = c.rcv.edge, now
 		return
 	}
-	if t.marked != 0 && c.rcv.NXT.Less(t.mark) {
+	ms := int32(c.tsNow(now) - seg.Opts.TSEcr)
+	if seg.Opts.TSEcr == t.echo || seg.Opts.TSEcr == 0 || ms < 0 {
 		return
 	}
-	if r := max(now.Sub(t.marked), minRTTSample); t.marked != 0 && (t.rtt == 0 || r < t.rtt) {
+	t.echo = seg.Opts.TSEcr
+	r := time.Duration(ms) * time.Millisecond
+	if r <= time.Millisecond { // too short for the timestamp clock
+		r = time.Millisecond
+		if c.SRTT != 0 {
+			r = min(c.SRTT, r)
+		}
+	}
+	if r > c.cfg.MaxRTO {
+		return // a lie
+	}
+	if t.rtt == 0 {
 		t.rtt = r
 	}
-	t.mark, t.marked = c.rcv.edge, now
+	t.rtt += (r - t.rtt) / 8
+	if t.least == 0 || r < t.least || now.Sub(t.leastAt) > leastWindow {
+		t.least, t.leastAt = r, now
+	}
 }
 
 // growReceive makes the receive buffer large enough for a program that took
@@ -112,7 +147,7 @@ func (c *TCB) sampleReceiverRTT(now mono.Time, seg *Segment, t *tuning) {
 // much, because the sender's window may double, and for more the faster it
 // grows.
 func (c *TCB) growReceive(copied, space uint32) {
-	if c.has(fReceiveSet) || c.cfg.NoReceiveTuning || c.level() != LevelNormal {
+	if !c.mayGrowReceive() {
 		return
 	}
 	w := 2*uint64(copied) + tuneSlack*uint64(c.rcv.MSS)
@@ -122,13 +157,43 @@ func (c *TCB) growReceive(copied, space uint32) {
 }
 
 // growSend keeps the send buffer at twice cwnd, so that while a window is on its
-// way the program can bring the next.
-func (c *TCB) growSend() {
-	w := min(2*uint64(c.cc.Cwnd), uint64(c.cfg.maxSend()))
-	if uint64(c.snd.size) >= w || c.has(fSendSet) || c.level() != LevelNormal {
+// way the program can bring the next. Beyond localBuffer it is as much only
+// while flight octets really were under way, and not merely in queues: then it
+// becomes less again.
+func (c *TCB) growSend(flight uint32) {
+	if c.has(fSendSet) || c.cfg.MaxSendBuffer <= c.cfg.SendBuffer {
 		return
 	}
-	c.snd.size = uint32(w)
+	if c.pathRTT == 0 && c.SRTT > 0 { // of the handshake
+		c.pathRTT = uint32(min(c.SRTT/time.Microsecond, 1<<31)) + 1
+	}
+	w := 2 * uint64(c.cc.Cwnd)
+	if us := uint64(max(c.SRTT, 1) / time.Microsecond); w > localBuffer {
+		w = min(w, 4*uint64(flight), 2*w*uint64(c.followPathRTT())/max(us, 1))
+		w = max(w, localBuffer)
+	}
+	w = min(w, uint64(c.cfg.MaxSendBuffer))
+	switch size := uint64(c.snd.size); {
+	case w > size && c.level() == LevelNormal:
+		c.snd.size = uint32(w)
+	case w < size && size > localBuffer:
+		c.snd.size -= uint32((size - max(w, localBuffer)) / sendDecay)
+	}
+}
+
+// followPathRTT returns about how long the round trip takes when nothing queues
+// up, in microseconds. The smallest RTT of a busy connection alone does not
+// tell: it may have been busy for as long as it is remembered.
+func (c *TCB) followPathRTT() uint32 {
+	if c.out != nil && c.out.minRTT != 0 {
+		r := uint32(min(c.out.minRTT/time.Microsecond, 1<<31)) + 1
+		if c.pathRTT == 0 || r < c.pathRTT {
+			c.pathRTT = r
+		} else {
+			c.pathRTT += (r - c.pathRTT + 1<<pathRTTShift - 1) >> pathRTTShift
+		}
+	}
+	return c.pathRTT
 }
 
 // sendRoom is how many more octets the send queue may take; negative when it

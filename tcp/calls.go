@@ -430,7 +430,7 @@ func (c *TCB) openCongestion(now mono.Time) {
 	}
 	c.cc = cc.State{Cwnd: iw, SSThresh: cc.Infinite}
 	c.cfg.Congestion.Init(&c.cc, now, mss, uint64(c.id))
-	c.growSend()
+	c.growSend(0)
 }
 
 // initialWindow is IW in bytes: RFC 6928 §2 when segments are configured,

@@ -152,7 +152,8 @@ type TCB struct {
 	tsOffset    uint32
 	tsRecentAge mono.Time
 
-	held uint32 // what the Memory knows of
+	held    uint32 // what the Memory knows of
+	pathRTT uint32 // µs, nothing queueing; 0: not known
 
 	keepIdle, keepInterval uint32 // ms
 	userTimeout            uint32 // ms; 0: the Config's R2
