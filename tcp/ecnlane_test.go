@@ -15,6 +15,11 @@ func TestECNBetweenTwo(t *testing.T) {
 			l.step()
 			l.run()
 		}
+		for range 10 { // until the last ACK, which may be delayed
+			l.step()
+			l.run()
+			l.take(&l.b)
+		}
 		var a, b Info
 		l.a.Info(&a)
 		l.b.Info(&b)
