@@ -74,10 +74,16 @@ func (p *bulk) Ready() {
 // send runs a bulk transfer between two hosts like h.
 func send(t testing.TB, size uint64, h HostConfig, n netem.Config) *bulk {
 	t.Helper()
+	return sendOver(t, size, h, n, n)
+}
+
+// sendOver is send where the data and the ACKs fare differently.
+func sendOver(t testing.TB, size uint64, h HostConfig, data, acks netem.Config) *bulk {
+	t.Helper()
 	w := New(1)
 	p := &bulk{t: t, w: w, size: size}
 	p.a, p.b = w.Host("a", h), w.Host("b", h)
-	wire := w.Link(p.a, p.b, n, n)
+	wire := w.Link(p.a, p.b, data, acks)
 	var err error
 	if p.l, err = p.b.Engine().Listen(w.Now(), &engine.ListenConfig{Local: addrPort(wire.Addr(p.b, true))}); err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func (c *TCB) updatePacing() {
 // burst is the largest super-segment: what leaves in a millisecond, and the
 // Config's least number of segments.
 func (c *TCB) burst(room, mss int) int {
-	if c.out == nil || c.out.pace.rate == 0 || room <= mss {
+	if c.out == nil || c.out.pace.rate == 0 || room <= mss || c.bytesOut < paceFree*uint64(mss) {
 		return room
 	}
 	return min(room, max(int(min(c.out.pace.rate/uint64(time.Second/paceAhead), 1<<30)), c.cfg.minBurst()*mss))
