@@ -134,11 +134,17 @@ func (p *player) normaliseTCP(k *packet, t wire.TCP, data []byte) {
 	}
 	if o.Has&wire.HasFastOpen != 0 {
 		k.field["cookie"] = fmt.Sprint(o.NFastOpen, " bytes")
+		if o.NFastOpen > 0 {
+			p.cookie = o
+		}
 	}
 	for _, b := range o.SACK[:o.NSACK] {
 		k.field["sack"] += fmt.Sprintf("%d:%d ", b[0]-peerISS, b[1]-peerISS)
 	}
 	k.field["data"] = "as written"
+	if syn {
+		seq++ // of the first octet
+	}
 	for i, b := range data {
 		if b != dutByte(seq-1+uint32(i)) {
 			k.field["data"] = "not as written"

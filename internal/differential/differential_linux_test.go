@@ -49,7 +49,7 @@ const (
 // allScripts returns every script, in the order of the files.
 func allScripts() []source {
 	return slices.Concat(openScripts(), closeScripts(), transferScripts(), lossScripts(), windowScripts(),
-		oddScripts(), icmpScripts(), timerScripts(), urgentScripts())
+		oddScripts(), icmpScripts(), timerScripts(), urgentScripts(), ecnScripts())
 }
 
 // explanations are the ids by script and difference.
@@ -147,6 +147,7 @@ func playBoth(pl *place, s *script, n int) (o outcome) {
 	}
 	k, err := newKernelSide(pl, s, dut, peer, port)
 	if err != nil {
+		k.end(s)
 		return outcome{err: err}
 	}
 	o.kernel = newPlayer(s, k, dut, peer, port).play()

@@ -47,6 +47,8 @@ func engineConfig(s *script, dut netip.Addr) engine.HarnessConfig {
 	if n := s.number("finwait", 0); n > 0 {
 		c.FinWait2 = time.Duration(n) * time.Second
 	}
+	c.ECN = tcp.ECN(s.number("ecn", int(c.ECN)))
+	c.FastOpen = tcp.FastOpenMode(s.number("fastopen", int(c.FastOpen)))
 	if n := uint32(s.number("rcvbuf", 0)); n > 0 {
 		c.ReceiveBuffer, c.MaxReceiveBuffer = n, n
 	}
@@ -117,6 +119,8 @@ func (e *engineSide) call(f *flow, st *step) string {
 		return "ok"
 	case "connect":
 		return e.connect(f)
+	case "fastopen":
+		return e.fastOpen(f, st)
 	case "accept":
 		return e.accept(f)
 	}
@@ -148,6 +152,20 @@ func (e *engineSide) connect(f *flow) string {
 	e.socks[f.n] = &sock{c: c}
 	e.preparing(e.socks[f.n])
 	return "EINPROGRESS"
+}
+
+// fastOpen dials with data for the SYN, which goes if there is a cookie.
+func (e *engineSide) fastOpen(f *flow, st *step) string {
+	c, err := e.h.E.Dial(e.h.Now(), &engine.DialConfig{Remote: netip.AddrPortFrom(e.peer, f.peerPort), FastOpen: true, FastOpenWait: true})
+	if err != nil {
+		return errnoName(engineError(err))
+	}
+	e.socks[f.n] = &sock{c: c}
+	if !c.FastOpenWaits() { // no cookie: a socket says that it has begun, and takes nothing
+		e.h.Flush()
+		return "EINPROGRESS"
+	}
+	return strconv.Itoa(e.h.Write(c, f.pattern(st.num(0))))
 }
 
 func (e *engineSide) preparing(s *sock) {

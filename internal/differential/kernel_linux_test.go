@@ -81,7 +81,7 @@ var knobSysctls = map[string]string{
 	"sack": "net/ipv4/tcp_sack", "timestamps": "net/ipv4/tcp_timestamps", "wscale": "net/ipv4/tcp_window_scaling",
 	"retries2": "net/ipv4/tcp_retries2", "synretries": "net/ipv4/tcp_syn_retries", "synackretries": "net/ipv4/tcp_synack_retries",
 	"ecn": "net/ipv4/tcp_ecn", "syncookies": "net/ipv4/tcp_syncookies", "idlerestart": "net/ipv4/tcp_slow_start_after_idle",
-	"finwait": "net/ipv4/tcp_fin_timeout",
+	"finwait": "net/ipv4/tcp_fin_timeout", "fastopen": "net/ipv4/tcp_fastopen",
 }
 
 // place is a namespace with a TUN device where scripts are played, one after
@@ -313,12 +313,19 @@ func (k *kernelSide) call(f *flow, st *step) string {
 		err := unix.Close(k.listener)
 		k.listener = -1
 		return errnoName(err)
-	case "connect":
+	case "connect", "fastopen":
 		fd, err := k.socket()
 		if err != nil {
 			return errnoName(err)
 		}
 		k.socks[f.n] = fd
+		if st.verb == "fastopen" {
+			n, err := unix.SendmsgN(fd, f.pattern(st.num(0)), nil, sockaddr(netip.AddrPortFrom(k.peer, f.peerPort)), unix.MSG_FASTOPEN|unix.MSG_DONTWAIT)
+			if err != nil {
+				return errnoName(err)
+			}
+			return strconv.Itoa(n)
+		}
 		return errnoName(unix.Connect(fd, sockaddr(netip.AddrPortFrom(k.peer, f.peerPort))))
 	case "accept":
 		fd, from, err := unix.Accept4(k.listener, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)

@@ -68,6 +68,7 @@ type player struct {
 	port      uint16 // that the side under test listens on
 	flows     map[int]*flow
 	cur       *flow
+	cookie    wire.TCPOptions // the last one with a Fast Open cookie
 	rec       record
 }
 
@@ -131,7 +132,7 @@ func (p *player) do(st *step, at time.Duration) string {
 	case "wait":
 	default:
 		r := p.side.call(p.cur, st)
-		if st.verb == "write" || st.verb == "urgent" {
+		if st.verb == "write" || st.verb == "urgent" || st.verb == "fastopen" {
 			var n int
 			if k, _ := fmt.Sscanf(r, "%d", &n); k == 1 {
 				p.cur.written += n
@@ -178,6 +179,10 @@ func (p *player) segment(st *step, at time.Duration) []byte {
 		o.Has |= wire.HasTimestamps
 		o.TSVal, o.TSEcr = ts, f.lastTS
 	}
+	if m.cookie {
+		o.FastOpen, o.NFastOpen = p.cookie.FastOpen, p.cookie.NFastOpen
+		o.Has |= wire.HasFastOpen
+	}
 	for i := range o.NSACK {
 		o.SACK[i][0] += f.dutISS
 		o.SACK[i][1] += f.dutISS
@@ -203,8 +208,12 @@ func (p *player) segment(st *step, at time.Duration) []byte {
 		words = m.offset
 	}
 	b[12] = b[12]&1 | uint8(words)<<4 | m.reserved
+	first := s.Seq
+	if s.Flags&wire.FlagSYN != 0 {
+		first++
+	}
 	for i := range b[hlen:] {
-		b[hlen+i] = peerByte(s.Seq+uint32(i)) + m.fill
+		b[hlen+i] = peerByte(first+uint32(i)) + m.fill
 	}
 	b = b[:len(b)-m.cut]
 	src, dst := wire.AddrFrom(p.peer), wire.AddrFrom(p.dut)

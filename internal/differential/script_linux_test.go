@@ -36,6 +36,7 @@ type step struct {
 type modifiers struct {
 	tos, ttl uint8
 	badSum   bool
+	cookie   bool   // with the Fast Open cookie that was last heard of
 	noTS     bool   // no timestamps, although they were negotiated
 	opts     []byte // raw options instead of those of the notation
 	offset   int    // data offset in words that is written instead of the true one
@@ -47,7 +48,7 @@ type modifiers struct {
 
 // knobNames are the settings that both sides understand.
 var knobNames = []string{"v6", "mtu", "sack", "timestamps", "wscale", "rcvbuf", "sndbuf", "retries2", "synretries",
-	"synackretries", "ecn", "finwait", "syncookies", "idlerestart"}
+	"synackretries", "ecn", "finwait", "syncookies", "idlerestart", "fastopen"}
 
 // parse reads a script. Empty lines and those that begin with "#" say nothing.
 func parse(src source) (*script, error) {
@@ -115,7 +116,7 @@ func parseStep(line string) (st step, err error) {
 	f := strings.Fields(line)
 	st.verb, st.args = f[0], f[1:]
 	if st.verb == "wait" {
-		st.wait, err = time.ParseDuration(st.args[0])
+		st.wait, err = time.ParseDuration(st.arg(0))
 	}
 	return st, err
 }
@@ -139,6 +140,8 @@ func parseModifiers(text string) (m modifiers, err error) {
 			m.reserved, err = uint8(n), numErr
 		case "badsum":
 			m.badSum = true
+		case "cookie":
+			m.cookie = true
 		case "nots":
 			m.noTS = true
 		case "opts":

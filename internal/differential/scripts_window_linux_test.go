@@ -43,6 +43,6 @@ var windowPieces = []source{
 	{"receive/small-buffer-handshake", "knob rcvbuf 3000\n" + passive(easy) + chunk(1, 1000, 1) + "wait 60ms\nread 1000\nwait 10ms\n"},
 	{"connect/small-buffer-handshake", "knob rcvbuf 3000\n" + active(easy) + chunk(1, 1000, 1) + "wait 60ms\nread 1000\nwait 10ms\n"},
 	{"send/buffer-full", "knob sndbuf 10000\n" + passive(easy) + "write 5000\nwrite 500000\nwait 10ms\n"},
-	{"send/room-again", passive(easy) + "write 5000000\nwrite 1000\nwait 20ms\n" + ackAt(10001) + "wait 5ms\nwrite 1000\n"},
+	{"send/room-again", passive(easy) + "write 200000\nwrite 1000\nwait 20ms\n" + ackAt(10001) + "wait 5ms\nwrite 1000\n"},
 	{"scaled/large", passive("<mss 1000,sackOK,nop,wscale 14>") + "< . 1:1(0) ack 1 win 1\nwrite 40000\nwait 20ms\n" + ackAt(10001) + "wait 10ms\n"},
 }
