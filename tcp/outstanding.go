@@ -41,6 +41,11 @@ type outstanding struct {
 	minRTT   time.Duration // smallest of the last minutes; 0: none
 	minRTTAt mono.Time
 
+	// Handed to the algorithm: here, because an argument of an interface's method
+	// would be allocated each time.
+	loss cc.Loss
+	gone cc.LostPacket
+
 	first [2]record // room for the records of a short exchange
 }
 

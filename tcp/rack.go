@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"slices"
 	"time"
 
 	"github.com/handfast/handfast/cc"
@@ -154,42 +155,58 @@ func (c *TCB) detectLoss(now mono.Time) (wait time.Duration) {
 	if !k.judgedIsSet || k.judged.Less(c.snd.UNA) {
 		k.judged, k.judgedIsSet = c.snd.UNA, true
 	}
-	for i := o.sent.find(k.judged); i < len(o.sent.r); i++ {
+	i := o.sent.find(k.judged)
+	for ; i < len(o.sent.r); i++ {
 		r := &o.sent.r[i]
-		end := r.end
-		if r.at > k.at {
+		end := k.outran(r)
+		if end.LessEq(k.judged) || r.at.Add(limit) > now {
 			break
 		}
-		if r.at == k.at { // left together: judged by the sequence number
-			if end = minSeq(end, k.end); end.LessEq(k.judged) {
-				break
-			}
-		}
-		if left := r.at.Add(limit).Sub(now); left > 0 {
-			if c.anyInFlight(maxSeq(k.judged, r.start), end) {
-				wait = max(wait, left)
-			}
-			continue
-		}
-		if wait == 0 {
-			c.loseOriginals(now, k.judged, end)
-			k.judged = end
-		}
+		c.loseOriginals(now, k.judged, end)
+		k.judged = end
+	}
+	if r := o.lastOutran(i); r != nil {
+		wait = r.at.Add(limit).Sub(now)
 	}
 	return max(wait, c.detectLostAgain(now, limit))
 }
 
-// anyInFlight reports whether a first transmission in [from, to) is neither
-// SACKed nor marked.
-func (c *TCB) anyInFlight(from, to Seq) bool {
-	b := &c.out.board
-	for i := b.find(from); i < len(b.spans) && from.Less(to); i++ {
-		if from.Less(b.spans[i].start) {
-			return true
-		}
-		from = b.spans[i].end
+// outran returns up to where what has arrived left after a first transmission:
+// its beginning if it did not. What left together is in order of the sequence
+// numbers.
+func (k *rack) outran(r *record) Seq {
+	switch {
+	case r.at < k.at:
+		return r.end
+	case r.at > k.at:
+		return r.start
 	}
-	return from.Less(to)
+	return maxSeq(r.start, minSeq(r.end, k.end))
+}
+
+// lastOutran returns the last of the first transmissions from index i on, none of
+// which is overdue, that something outran and that is neither SACKed nor marked;
+// nil if there is none.
+func (o *outstanding) lastOutran(i int) *record {
+	k := &o.rack
+	n, _ := slices.BinarySearchFunc(o.sent.r[i:], k, func(r record, k *rack) int {
+		if k.outran(&r) == r.start {
+			return 1
+		}
+		return -1
+	})
+	if n == 0 {
+		return nil
+	}
+	end := k.outran(&o.sent.r[i+n-1])
+	b := &o.board
+	for j := b.find(end - 1); k.judged.Less(end); j-- {
+		if j < 0 || j == len(b.spans) || !b.spans[j].start.Less(end) || b.spans[j].end.Less(end) {
+			return &o.sent.r[o.sent.find(end-1)]
+		}
+		end = b.spans[j].start
+	}
+	return nil
 }
 
 // detectLostAgain is detectLoss for retransmissions, which are in order of
@@ -273,9 +290,10 @@ func (c *TCB) tellLost(now mono.Time, q *records, i int, from, to Seq) {
 		}
 		n := uint32(end - from)
 		o.lost += uint64(n)
-		owner.OnLost(&c.cc, &cc.LostPacket{Now: now, Bytes: n, TxInFlight: r.inFlight, LostSince: uint32(o.lost) - r.lost,
+		o.gone = cc.LostPacket{Now: now, Bytes: n, TxInFlight: r.inFlight, LostSince: uint32(o.lost) - r.lost,
 			TotalDelivered: o.delivered, PriorDelivered: o.delivered - uint64(uint32(o.delivered)-r.delivered),
-			MSS: c.effMSS(), AppLimited: r.appLimited})
+			MSS: c.effMSS(), AppLimited: r.appLimited}
+		owner.OnLost(&c.cc, &o.gone)
 		from = end
 	}
 }

@@ -53,9 +53,17 @@ func (c *TCB) enterRecovery(now mono.Time, flight uint32) {
 	c.recover = c.snd.MAX
 	c.startUndo()
 	c.out.tail.reset() // RFC 8985 §7.1
-	c.onLoss(&cc.Loss{Now: now, Flight: min(flight, max(c.cc.Cwnd, 2*c.effMSS())), MSS: c.effMSS()})
+	c.onLoss(c.lossOf(now, flight))
 	c.owe(pendRetransmit, trace.WhyFastRetransmit)
 	c.traceCongestion(now, trace.WhyRecoveryEntered)
+}
+
+// lossOf describes a loss to the algorithm. What is outstanding beyond cwnd was
+// sent under earlier windows, or as limited transmit.
+func (c *TCB) lossOf(now mono.Time, flight uint32) *cc.Loss {
+	l := &c.needOutstanding(now).loss
+	*l = cc.Loss{Now: now, Flight: min(flight, max(c.cc.Cwnd, 2*c.effMSS())), MSS: c.effMSS()}
+	return l
 }
 
 // startUndo remembers what is needed to take the coming reduction back.
@@ -107,18 +115,18 @@ func (c *TCB) leaveRecovery(now mono.Time) {
 // 4015 §3.2. What was marked lost is on its way.
 func (c *TCB) undoReduction(now mono.Time) {
 	o := c.out
-	for i := 0; i < len(o.board.spans); i++ {
-		if s := o.board.spans[i]; s.kind.isLost() {
-			o.board.assign(s.start, s.end, span{})
-			i--
-		}
-	}
+	o.board.forgetLost()
 	o.rack.judged = c.snd.UNA
 	if c.has(fRecovery) && c.has(fSACK) {
 		// Segments came later than was granted them, and those behind them may
 		// do so too: else the next ACK would begin the same recovery again.
 		o.rack.reordering = true
 		c.widenReoWindow()
+	}
+	if c.has(fRecovery) && !c.ownsRecovery() {
+		// PRR lets cwnd come down slowly: an algorithm that restores only what was
+		// reduced (RFC 9438 §4.9) would see no reduction yet.
+		c.cc.Cwnd = min(c.cc.Cwnd, c.cc.SSThresh)
 	}
 	c.backoff = 0
 	c.flags &^= fRecovery | fLoss | fPartialACK
@@ -195,8 +203,14 @@ func (c *TCB) markLost(now mono.Time) (wait time.Duration) {
 	if !c.cfg.NoRACK {
 		return c.detectLoss(now)
 	}
+	k := &c.out.rack
 	if to, ok := c.out.board.lostBelow(c.effMSS()); ok {
-		c.loseOriginals(now, c.snd.UNA, to)
+		from := c.snd.UNA
+		if k.judgedIsSet {
+			from = maxSeq(from, k.judged)
+		}
+		c.loseOriginals(now, from, to)
+		k.judged, k.judgedIsSet = maxSeq(from, to), true
 	} else if c.dupACKs >= dupThresh && !c.has(fRecovery|fLoss) {
 		c.loseOriginals(now, c.snd.UNA, minSeq(c.snd.UNA.Add(int(c.effMSS())), c.snd.MAX))
 	}
@@ -206,7 +220,7 @@ func (c *TCB) markLost(now mono.Time) (wait time.Duration) {
 // tailProbeRepaired reduces the window for a loss that a probe repaired before
 // anybody saw it: RFC 8985 §7.4.2.
 func (c *TCB) tailProbeRepaired(now mono.Time, flight uint32) {
-	c.onLoss(&cc.Loss{Now: now, Flight: min(flight, max(c.cc.Cwnd, 2*c.effMSS())), MSS: c.effMSS()})
+	c.onLoss(c.lossOf(now, flight))
 	if !c.ownsRecovery() {
 		c.cc.Cwnd = min(c.cc.Cwnd, c.cc.SSThresh)
 	}

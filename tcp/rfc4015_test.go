@@ -3,6 +3,7 @@ package tcp_test
 import (
 	"testing"
 
+	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/internal/tcptest"
 	"github.com/handfast/handfast/tcp"
 )
@@ -250,6 +251,23 @@ func TestR3708_3_UndoByDSACK(t *testing.T) {
 		t.Errorf("a copy of segment 0 took recovery back: ssthresh %d", i.SSThresh)
 	}
 	p.Drop()
+}
+
+// An algorithm that restores only what was reduced has everything restored, also
+// when PRR has not taken anything away yet. RFC 9438 §4.9.
+func TestUndoBeforePRRHasReduced(t *testing.T) {
+	for _, a := range []cc.Algorithm{cc.NewReno{}, cc.Cubic{}} {
+		p := flightOf(t, 20, tcptest.Timestamps, tcptest.Config(func(c *tcp.Config) { c.Congestion = a }))
+		cwnd := p.Info().Cwnd
+		p.Recv("< . 1:1(0) ack 1 <nop,nop,TS val 200000 ecr 1100,nop,nop,sack 989:1977>")
+		p.At("126ms") // the reordering timer
+		if i := p.Info(); !i.Recovery || i.Cwnd < cwnd || i.SSThresh >= cwnd {
+			t.Fatalf("%s: recovery %v, cwnd %d, ssthresh %d", a.Name(), i.Recovery, i.Cwnd, i.SSThresh)
+		}
+		p.Recv("< . 1:1(0) ack 1977 <nop,nop,TS val 200000 ecr 1100>")
+		wantUndone(t, p, cwnd, infinite)
+		p.Drop()
+	}
 }
 
 // A timeout in the middle of recovery that turns out spurious gives recovery back as it was.

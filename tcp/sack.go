@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"slices"
 	"time"
 
 	"github.com/handfast/handfast/mono"
@@ -118,12 +119,6 @@ func (o *outstanding) reneged(una Seq) bool {
 
 // forgetSACKs takes SACKed octets for what they were before: RFC 2018 §8.
 func (b *scoreboard) forgetSACKs() {
-	kept := b.spans[:0]
-	for _, s := range b.spans {
-		if s.kind != spanSACKed {
-			kept = append(kept, s)
-		}
-	}
-	b.spans = kept
+	b.spans = slices.DeleteFunc(b.spans, func(s span) bool { return s.kind == spanSACKed })
 	b.sacked = 0
 }

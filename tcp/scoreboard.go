@@ -134,6 +134,12 @@ func (b *scoreboard) dropBefore(seq Seq) {
 	b.hint = maxSeq(b.hint, seq)
 }
 
+// forgetLost takes lost octets for what they were before.
+func (b *scoreboard) forgetLost() {
+	b.spans = slices.DeleteFunc(b.spans, func(s span) bool { return s.kind.isLost() })
+	b.lost = 0
+}
+
 // names reports whether a retransmission of [from, to) is still on its way.
 func (b *scoreboard) names(from, to Seq, record uint32) bool {
 	for i := b.find(from); i < len(b.spans) && b.spans[i].start.Less(to); i++ {

@@ -3,7 +3,6 @@ package tcp
 import (
 	"time"
 
-	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/trace"
 )
@@ -174,9 +173,8 @@ func (c *TCB) repairTimeout(now mono.Time) {
 		o.rack.judged = c.snd.UNA
 	}
 	// In fast recovery SSThresh has been reduced for this window of data: RFC 5681
-	// §4.3. What is outstanding beyond cwnd was sent under earlier windows.
-	flight := min(uint32(c.snd.MAX-c.snd.UNA), max(c.cc.Cwnd, 2*c.effMSS()))
-	c.cfg.Congestion.OnRTO(&c.cc, &cc.Loss{Now: now, Flight: flight, MSS: c.effMSS()}, c.expiries == 1 && !recovery)
+	// §4.3.
+	c.cfg.Congestion.OnRTO(&c.cc, c.lossOf(now, uint32(c.snd.MAX-c.snd.UNA)), c.expiries == 1 && !recovery)
 	if c.has(fSACK) && !c.cfg.NoRACK {
 		c.loseExpired(now)
 	} else {
