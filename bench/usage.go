@@ -21,12 +21,15 @@ type usage struct {
 	busy   float64 // of the whole machine
 	allocs uint64
 	bytes  uint64
+	slept  int64 // voluntary context switches
 }
 
 func used() usage {
 	var ms runtime.MemStats
 	runtime.ReadMemStats(&ms)
-	return usage{time.Now(), cpuSeconds(), machineBusy(), ms.Mallocs, ms.TotalAlloc}
+	var ru unix.Rusage
+	unix.Getrusage(unix.RUSAGE_SELF, &ru)
+	return usage{time.Now(), cpuSeconds(), machineBusy(), ms.Mallocs, ms.TotalAlloc, ru.Nvcsw}
 }
 
 // cpuSeconds is the user and system time of this process.
@@ -49,10 +52,12 @@ func machineBusy() float64 {
 	return t / 100
 }
 
-// cpus adds to m the processors that this process used, and all others did.
+// cpus adds to m the processors that this process used, and all others did, and
+// how often a thread of this process went to sleep.
 func (m metrics) cpus(u0, u1 usage) metrics {
 	sec := u1.at.Sub(u0.at).Seconds()
 	m["cpus"] = (u1.cpu - u0.cpu) / sec
+	m["sleeps_per_s"] = float64(u1.slept-u0.slept) / sec
 	m["others_cpus"] = max(0, (u1.busy-u0.busy)/sec-m["cpus"])
 	return m
 }
