@@ -28,7 +28,7 @@ const (
 
 	// attempts is how often a script is played before it counts as it came out:
 	// a busy machine makes packets late.
-	attempts = 4
+	attempts = 5
 
 	// minScripts is how many exchanges the run is to have.
 	minScripts = 200
