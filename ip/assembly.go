@@ -244,7 +244,7 @@ func (r *Reassembler) assemble(a *assembly, d *Datagram) (*pkt.Packet, Reason) {
 	if a.key.v6 {
 		hlen -= wire.IPv6FragmentLen
 	}
-	chunk := r.pool.Chunk(hlen + a.total)
+	chunk := r.pool.Tight(hlen + a.total)
 	b := chunk.Bytes()[:hlen+a.total]
 	if a.key.v6 {
 		copy(b, hdr[:a.fragHdr])

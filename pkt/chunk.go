@@ -101,6 +101,20 @@ func (p *Pool) Chunk(size int) *Chunk {
 	return c
 }
 
+// Tight returns a chunk of size bytes, or of a pooled size not twice as large,
+// for bytes that may be kept for long and are charged by their chunk. Otherwise
+// it is like Chunk; a chunk of its own size costs the garbage collector work.
+func (p *Pool) Tight(size int) *Chunk {
+	if size <= Medium || 2*size > Large {
+		return p.Chunk(size)
+	}
+	c := &Chunk{buf: make([]byte, size)}
+	p.chunks.got.Add(1)
+	c.pool = p
+	c.refs.Store(1)
+	return c
+}
+
 // Packet returns an empty packet.
 func (p *Pool) Packet() *Packet {
 	q := packets.Get().(*Packet)

@@ -46,6 +46,21 @@ func TestChunkSizesAndReferences(t *testing.T) {
 	}
 }
 
+// What is kept for long does not keep more than twice its size.
+func TestTightChunks(t *testing.T) {
+	var p Pool
+	for _, c := range []struct{ ask, get int }{{1, Small}, {Small + 1, Medium}, {Medium + 1, Medium + 1}, {10_000, 10_000},
+		{Large / 2, Large / 2}, {Large/2 + 1, Large}, {Large + 1, Large + 1}} {
+		ch := p.Tight(c.ask)
+		if ch.Size() != c.get || len(ch.Bytes()) != c.get {
+			t.Errorf("%d bytes asked for, %d given, want %d", c.ask, ch.Size(), c.get)
+		}
+		outstanding(t, &p, 1, 0)
+		ch.Release()
+		outstanding(t, &p, 0, 0)
+	}
+}
+
 // Releasing once too often is a bug of the caller's, and says so.
 func TestReleasingTooOftenPanics(t *testing.T) {
 	var p Pool

@@ -389,7 +389,11 @@ func (c *TCB) keepOutOfOrder(now mono.Time, seg *Segment, fin bool, finAt Seq) {
 	if c.has(fRcvClosed) || seg.Data.Len() > 0 && !c.admits(seg, false) {
 		seg.Data.Release()
 	}
-	for most := c.outOfOrderLimit(); q.charged > most && q.count > 0; { // T-RES-06
+	most := c.outOfOrderLimit()
+	if 2*q.charged > most && q.count < tightRanges {
+		tighten(&seg.Data)
+	}
+	for q.charged > most && q.count > 0 { // T-RES-06
 		q.dropLast()
 		if c.cfg.Memory != nil {
 			c.cfg.Memory.Counts.Pruned++

@@ -188,6 +188,26 @@ func (c *TCB) outOfOrderLimit() uint32 {
 	return min(2*c.rcv.size, prunedUnderPressure*c.cfg.MinBuffer)
 }
 
+// A peer whose small segments are lost one by one must not lose more by our
+// bounds: while there are few ranges, what is small for its buffer moves to one
+// of its own when the queue runs full, and costs tightBytes at least, about what
+// the range itself takes.
+const (
+	tightRanges = 256
+	tightBytes  = 128
+)
+
+// tighten replaces a payload that is small for its buffer by a copy.
+func tighten(v *pkt.View) {
+	n := v.Len()
+	if n == 0 || 4*n > v[0].Charge()+v[1].Charge() {
+		return
+	}
+	b := v.AppendTo(make([]byte, 0, max(n, tightBytes)))
+	v.Release()
+	v[0] = pkt.Bytes(b)
+}
+
 // Prune gives up all that arrived out of order: the peer must send it again,
 // although it may have been told that it need not (RFC 2018 §8).
 func (c *TCB) Prune() {
