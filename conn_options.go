@@ -179,13 +179,23 @@ func (c *Conn) Urgent() (remaining int, ok bool) {
 }
 
 // SetReadBuffer sets how many bytes may wait for Read, which bounds the window
-// that the peer is offered; the window scale of the handshake bounds it too.
-// What was offered already is kept.
+// that the peer is offered; the window scale of the handshake bounds it too,
+// to at least 16 and at most 65535 of its units. What was offered already is
+// kept. From then on the buffer no longer grows by itself with what the program
+// reads; see tcp.Config's MaxReceiveBuffer for how far it would.
 func (c *Conn) SetReadBuffer(bytes int) error { return c.setBuffers(0, bytes) }
 
 // SetWriteBuffer sets how many bytes Write may queue that the peer has not
-// acknowledged.
+// acknowledged. From then on the buffer no longer grows by itself with the
+// congestion window.
 func (c *Conn) SetWriteBuffer(bytes int) error { return c.setBuffers(bytes, 0) }
+
+// SetNotSentLowat bounds how many bytes Write may queue that have never been
+// sent, so that what is sent next is decided late; 0 or less: no bound but the
+// write buffer's. Linux has it as TCP_NOTSENT_LOWAT.
+func (c *Conn) SetNotSentLowat(bytes int) error {
+	return c.option(func() { c.ec.SetNotSentLowat(bytes) })
+}
 
 func (c *Conn) setBuffers(send, receive int) error {
 	s := c.s
