@@ -9,6 +9,7 @@ import (
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/pkt"
 	"github.com/handfast/handfast/tcp"
+	"github.com/handfast/handfast/trace"
 	"github.com/handfast/handfast/wire"
 )
 
@@ -119,6 +120,7 @@ type Engine struct {
 	relief relief
 
 	seg, reply tcp.Segment // scratch
+	event      trace.Event // scratch
 	dgram      ip.Datagram
 	stats      Stats
 }

@@ -21,13 +21,14 @@ func (e *Engine) traceRecord(now mono.Time, kind trace.Kind, why trace.Why, id u
 	}
 	ev := trace.Event{At: now, Conn: uint64(id), Kind: kind, Why: why, From: uint8(s), To: uint8(s),
 		Flags: seg.Flags, Segs: max(1, seg.Segs), Seq: uint32(seg.SEQ), Ack: uint32(seg.ACK),
-		Len: uint32(seg.Data.Len()), SACKBlocks: seg.Opts.NSACK, ECN: seg.ECN, Window: uint32(seg.WND)}
+		Len: uint32(seg.Data.Len()), SACKBlocks: seg.Opts.NSACK, SACK: seg.Opts.SACK, ECN: seg.ECN, Window: uint32(seg.WND)}
 	if seg.Flags&wire.FlagSYN == 0 {
 		ev.Window <<= scale // RFC 7323 §2.2: never that of a SYN
 	} else if seg.Opts.Has&wire.HasMSS != 0 {
 		ev.MSS = seg.Opts.MSS
 	}
-	e.tcp.Trace.Trace(&ev)
+	e.event = ev
+	e.tcp.Trace.Trace(&e.event)
 }
 
 // traceChange tells of a record's change of state.
@@ -35,8 +36,9 @@ func (e *Engine) traceChange(now mono.Time, id uint32, from, to tcp.State, on tc
 	if e.tcp.Trace == nil {
 		return
 	}
-	e.tcp.Trace.Trace(&trace.Event{At: now, Conn: uint64(id), Kind: trace.StateChange, Why: why,
-		From: uint8(from), To: uint8(to), On: uint8(on)})
+	e.event = trace.Event{At: now, Conn: uint64(id), Kind: trace.StateChange, Why: why,
+		From: uint8(from), To: uint8(to), On: uint8(on)}
+	e.tcp.Trace.Trace(&e.event)
 }
 
 // traceHalfOpen tells of the segment at hand, and of what a half-open record

@@ -197,6 +197,7 @@ func (c *TCB) updateWindow(now mono.Time, seg *Segment) {
 // R2 does not count the time (SHLD-17).
 func (c *TCB) windowOpened(now mono.Time) {
 	if c.backoff > 0 {
+		c.grounds(trace.WhyWindowOpened)
 		c.loseAll(now)
 	}
 	c.backoff = 0

@@ -382,6 +382,7 @@ func (c *TCB) PathMTU(now mono.Time, mss uint16) {
 	}
 	c.snd.MSS = mss
 	if c.state.synchronized() && c.snd.UNA.Less(c.snd.MAX) {
+		c.grounds(trace.WhyPathMTU)
 		c.loseAll(now)
 		if !c.has(fRecovery | fLoss) { // no sign of congestion: the window stays
 			c.flags |= fLoss

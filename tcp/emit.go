@@ -195,7 +195,11 @@ func (c *TCB) emitData(now mono.Time, seg *Segment, room uint32) bool {
 	if !c.mayDepart(now) {
 		return c.refuse(seg)
 	}
-	c.makeData(now, seg, n, fin && n == avail && usable > n, trace.WhyNewData)
+	why := trace.WhyNewData
+	if c.out != nil && c.out.undo.frto == frtoNew {
+		why = trace.WhyFRTO
+	}
+	c.makeData(now, seg, n, fin && n == avail && usable > n, why)
 	if n%mss != 0 {
 		c.out.small = c.snd.NXT
 	}

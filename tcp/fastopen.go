@@ -232,6 +232,7 @@ func (c *TCB) fastOpenAcked(now mono.Time, seg *Segment) {
 	c.events |= EventFastOpen
 	if c.has(fPassive) {
 		if c.has(fSYNLost) { // what left behind the SYN-ACK was lost with it, most likely
+			c.grounds(trace.WhyRetransmitTimeout)
 			c.loseAll(now)
 		}
 		return

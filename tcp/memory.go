@@ -51,6 +51,7 @@ type Memory struct {
 	told   int64 // of held, to the budget
 	level  Level
 	spare  []*outstanding
+	event  trace.Event // handed to sinks
 
 	// In bytes of the whole budget: below low pressure ends, above the others
 	// their levels begin.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/trace"
 )
 
 // outstanding is what a connection knows of the data it has sent: when each
@@ -27,6 +28,8 @@ type outstanding struct {
 	firstSent   mono.Time // departure of the packet that the last sample was from
 	appLimited  uint64    // delivered will be this when what was sent while the program was the limit has arrived; 0: it is not
 	lostBefore  uint64    // lost at the last sample
+	grounds     trace.Why // on which losses are looked for
+	lostWhy     trace.Why // on which the last one was found
 	small       Seq       // end of the last segment that was not full, RFC 9293 §3.7.4
 
 	sample cc.RateSample // of the ACK that is being processed

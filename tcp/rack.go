@@ -275,6 +275,7 @@ func (c *TCB) loseAgain(now mono.Time, i int) {
 // record by record from index i on.
 func (c *TCB) tellLost(now mono.Time, q *records, i int, from, to Seq) {
 	o := c.out
+	c.noteLost(now, from, to)
 	o.news.lost += uint32(to - from)
 	owner, ok := c.cfg.Congestion.(cc.Owner)
 	if !ok {

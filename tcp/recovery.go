@@ -200,9 +200,11 @@ func (c *TCB) recoverSACK(now mono.Time, seg *Segment, acked, flight uint32) (re
 // markLost finds out what is lost, by RACK or as RFC 6675 does. It returns how
 // long RACK wants to wait for what may be reordered.
 func (c *TCB) markLost(now mono.Time) (wait time.Duration) {
+	c.grounds(trace.WhyRACK)
 	if !c.cfg.NoRACK {
 		return c.detectLoss(now)
 	}
+	c.grounds(trace.WhyDuplicates)
 	k := &c.out.rack
 	if to, ok := c.out.board.lostBelow(c.effMSS()); ok {
 		from := c.snd.UNA

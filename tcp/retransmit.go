@@ -43,12 +43,8 @@ func (c *TCB) emitLost(now mono.Time, seg *Segment, room uint32) bool {
 		}
 		n = k
 	}
-	why := trace.WhyFastRetransmit
-	if c.has(fLoss) {
-		why = trace.WhyRetransmitTimeout
-	}
 	c.pend &^= pendRetransmit
-	return c.emitRange(now, seg, from, n, why)
+	return c.emitRange(now, seg, from, n, c.whyAgain())
 }
 
 // emitUncertain sends again what only may be lost, when fast recovery lets

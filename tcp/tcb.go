@@ -298,7 +298,7 @@ func (c *TCB) setState(now mono.Time, to State, on Trigger) { c.change(now, to, 
 func (c *TCB) change(now mono.Time, to State, on Trigger, why trace.Why) {
 	CheckEdge(c.state, to, on)
 	if c.cfg.Trace != nil {
-		c.cfg.Trace.Trace(&trace.Event{At: now, Conn: uint64(c.id), Kind: trace.StateChange,
+		c.tell(&trace.Event{At: now, Conn: uint64(c.id), Kind: trace.StateChange,
 			From: uint8(c.state), To: uint8(to), On: uint8(on), Why: why})
 	}
 	c.state = to

@@ -80,6 +80,7 @@ func (c *TCB) onReorder(now mono.Time) {
 	c.traceTimer(now, trace.WhyReordering)
 	o := c.out
 	o.news = news{}
+	c.grounds(trace.WhyReordering)
 	wait := c.detectLoss(now)
 	if o.board.lost > 0 && !c.has(fRecovery|fLoss) {
 		c.enterRecovery(now, uint32(c.snd.MAX-c.snd.UNA))
@@ -175,6 +176,7 @@ func (c *TCB) repairTimeout(now mono.Time) {
 	// In fast recovery SSThresh has been reduced for this window of data: RFC 5681
 	// §4.3.
 	c.cfg.Congestion.OnRTO(&c.cc, c.lossOf(now, uint32(c.snd.MAX-c.snd.UNA)), c.expiries == 1 && !recovery)
+	c.grounds(trace.WhyRetransmitTimeout)
 	if c.has(fSACK) && !c.cfg.NoRACK {
 		c.loseExpired(now)
 	} else {

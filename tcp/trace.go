@@ -10,9 +10,31 @@ import (
 // themselves, so that an untraced connection pays for a nil check.
 
 func (c *TCB) event(now mono.Time, kind trace.Kind, why trace.Why) trace.Event {
-	return trace.Event{At: now, Conn: uint64(c.id), Kind: kind, Why: why, From: uint8(c.state), To: uint8(c.state),
+	e := trace.Event{At: now, Conn: uint64(c.id), Kind: kind, Why: why, From: uint8(c.state), To: uint8(c.state),
 		Cwnd: c.cc.Cwnd + c.inflate, SSThresh: c.cc.SSThresh, InFlight: c.flight(),
 		SRTT: int64(c.SRTT), RTO: int64(c.RTO)}
+	switch {
+	case c.has(fRecovery):
+		e.Recovery = trace.RecoveryFast
+	case c.has(fLoss):
+		e.Recovery = trace.RecoveryTimeout
+	}
+	if o := c.out; o != nil {
+		e.Lost, e.Pacing, e.Rate = o.board.lost, o.pace.rate, o.sample.Rate
+	}
+	return e
+}
+
+// tell hands an event to the sink, without allocating where connections share a
+// Memory: what is passed through an interface cannot stay on the stack.
+func (c *TCB) tell(e *trace.Event) {
+	if m := c.cfg.Memory; m != nil {
+		m.event = *e
+		c.cfg.Trace.Trace(&m.event)
+		return
+	}
+	kept := *e
+	c.cfg.Trace.Trace(&kept)
 }
 
 // endWhy is the reason of the change to CLOSED. A timeout has noted it just
@@ -36,7 +58,7 @@ func (c *TCB) endWhy(on Trigger, err Reason) trace.Why {
 func (c *TCB) traceSegment(now mono.Time, kind trace.Kind, seg *Segment, why trace.Why) {
 	e := c.event(now, kind, why)
 	e.Seq, e.Ack, e.Flags, e.Len = uint32(seg.SEQ), uint32(seg.ACK), seg.Flags, uint32(seg.Data.Len())
-	e.SACKBlocks, e.ECN = seg.Opts.NSACK, seg.ECN
+	e.SACKBlocks, e.SACK, e.ECN = seg.Opts.NSACK, seg.Opts.SACK, seg.ECN
 	e.Segs = max(1, seg.Segs)
 	switch {
 	case seg.Flags&wire.FlagSYN != 0 && seg.Opts.Has&wire.HasMSS != 0:
@@ -55,7 +77,7 @@ func (c *TCB) traceSegment(now mono.Time, kind trace.Kind, seg *Segment, why tra
 		}
 		e.Window <<= shift
 	}
-	c.cfg.Trace.Trace(&e)
+	c.tell(&e)
 }
 
 func (c *TCB) traceDrop(now mono.Time, seg *Segment, why trace.Why) {
@@ -64,16 +86,47 @@ func (c *TCB) traceDrop(now mono.Time, seg *Segment, why trace.Why) {
 	}
 }
 
+// noteLost notes that [from, to) is taken for lost, on the grounds that were
+// being looked at.
+func (c *TCB) noteLost(now mono.Time, from, to Seq) {
+	c.out.lostWhy = c.out.grounds
+	if c.cfg.Trace != nil {
+		e := c.event(now, trace.MarkedLost, c.out.lostWhy)
+		e.Seq, e.Len = uint32(from), uint32(to-from)
+		c.tell(&e)
+	}
+}
+
+// grounds says what will be the reason if anything is found lost now.
+func (c *TCB) grounds(why trace.Why) {
+	if c.out != nil {
+		c.out.grounds = why
+	}
+}
+
+// whyAgain is the reason for which what is lost is sent again: how the loss was
+// found, where that tells more than the kind of recovery.
+func (c *TCB) whyAgain() trace.Why {
+	switch why := c.out.lostWhy; why {
+	case trace.WhyReordering, trace.WhyPathMTU, trace.WhyWindowOpened:
+		return why
+	}
+	if c.has(fLoss) {
+		return trace.WhyRetransmitTimeout
+	}
+	return trace.WhyFastRetransmit
+}
+
 func (c *TCB) traceTimer(now mono.Time, why trace.Why) {
 	if c.cfg.Trace != nil {
 		e := c.event(now, trace.Timer, why)
-		c.cfg.Trace.Trace(&e)
+		c.tell(&e)
 	}
 }
 
 func (c *TCB) traceCongestion(now mono.Time, why trace.Why) {
 	if c.cfg.Trace != nil {
 		e := c.event(now, trace.Congestion, why)
-		c.cfg.Trace.Trace(&e)
+		c.tell(&e)
 	}
 }

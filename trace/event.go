@@ -23,6 +23,7 @@ const (
 	Congestion                  // cwnd or ssthresh changed outside of ordinary growth
 	Dropped                     // a segment was dropped; Why says why
 	Closed                      // the connection ended; Why says how
+	MarkedLost                  // Len octets from Seq on are taken for lost; Why says on what grounds
 )
 
 // Why names the reason of an event: why a segment was sent, which timer fired,
@@ -69,11 +70,29 @@ const (
 	WhyFastOpen
 	WhySYNCookie
 	WhyCongestionMark
-	WhyEnd // not a reason: how many there are
+	WhyRACK         // lost: what left later has arrived, RFC 8985 §6.2
+	WhyDuplicates   // lost: so much of what left later is SACKed, RFC 6675
+	WhyPathMTU      // lost: it is longer than the path carries
+	WhyFRTO         // new data before anything else is sent again, RFC 5682
+	WhyWindowOpened // lost: it met a closed window
+	WhyEnd          // not a reason: how many there are
 )
 
+// Recovery says what a connection is doing about loss.
+type Recovery uint8
+
+// The kinds of recovery.
+const (
+	RecoveryNone    Recovery = iota
+	RecoveryFast             // fast recovery, RFC 5681 §3.2, RFC 9937
+	RecoveryTimeout          // the slow start after a timeout, RFC 5681 §3.1
+)
+
+// MaxSACK is how many SACK blocks an Event has room for, as many as a segment.
+const MaxSACK = 4
+
 // Event is one thing that happened to one connection. Fields that do not
-// apply to the Kind are zero.
+// apply to the Kind are zero. It is EventSize octets large.
 type Event struct {
 	At         mono.Time
 	Conn       uint64 // the connection's number in its engine; 0 for none
@@ -81,7 +100,8 @@ type Event struct {
 	Why        Why
 	From, To   uint8 // states before and after, as numbered by StateName; equal when nothing changed
 	On         uint8 // of a StateChange: the trigger, as package tcp numbers it
-	SACKBlocks uint8
+	Recovery   Recovery
+	SACKBlocks uint8 // of a segment: how many, of which SACK holds MaxSACK at most
 	ECN        uint8 // of a segment: the codepoint of its IP header
 	Flags      wire.TCPFlags
 	Segs       uint16 // wire segments in a super-segment
@@ -91,10 +111,17 @@ type Event struct {
 	Window     uint32 // scaled
 	Cwnd       uint32
 	SSThresh   uint32
-	InFlight   uint32
-	SRTT       int64 // ns
-	RTO        int64 // ns
+	InFlight   uint32 // sent and not acknowledged
+	Lost       uint32 // of that, taken for lost and not sent again
+	SRTT       int64  // ns
+	RTO        int64  // ns
+	Pacing     uint64 // octets a second; 0: departures are not spread
+	Rate       uint64 // of delivery, octets a second; 0: not measured
+	SACK       [MaxSACK][2]uint32
 }
+
+// EventSize is the size of an Event in octets: two cache lines.
+const EventSize = 128
 
 // Sink receives events. Trace must not keep ev, block, or call back into the
 // stack.

@@ -39,8 +39,14 @@ func (j *JSON) Close() error { return j.out.flush() }
 //	flags     letters as wire.TCPFlags prints them; seq, ack, len, win come
 //	          with it, for segments and drops
 //	ecn       the ECN field of the IP header, 0 to 3, left out when 0
-//	segs, mss, sack, cwnd, ssthresh, flight   numbers, left out when 0
+//	sack      the blocks, an array of arrays of two numbers, left out when
+//	          there are none
+//	recovery  Recovery.String, left out when none
+//	segs, mss, cwnd, ssthresh, flight, lost   numbers, left out when 0
 //	srtt, rto                                 ns, left out when 0
+//	pacing, rate                              octets a second, left out when 0
+//
+// An event of kind "lost" has seq and len.
 //
 // It allocates only to grow dst.
 func AppendJSON(dst []byte, ev *Event) []byte {
@@ -68,16 +74,43 @@ func AppendJSON(dst []byte, ev *Event) []byte {
 		dst = appendMember(dst, "len", uint64(ev.Len))
 		dst = appendMember(dst, "win", uint64(ev.Window))
 	}
+	if ev.Kind == MarkedLost {
+		dst = appendMember(dst, "seq", uint64(ev.Seq))
+		dst = appendMember(dst, "len", uint64(ev.Len))
+	}
 	dst = appendNonzero(dst, "ecn", int64(ev.ECN))
 	dst = appendNonzero(dst, "segs", int64(ev.Segs))
 	dst = appendNonzero(dst, "mss", int64(ev.MSS))
-	dst = appendNonzero(dst, "sack", int64(ev.SACKBlocks))
+	dst = appendBlocks(dst, ev)
+	if ev.Recovery != RecoveryNone {
+		dst = appendWord(dst, "recovery", ev.Recovery.String())
+	}
 	dst = appendNonzero(dst, "cwnd", int64(ev.Cwnd))
 	dst = appendNonzero(dst, "ssthresh", int64(ev.SSThresh))
 	dst = appendNonzero(dst, "flight", int64(ev.InFlight))
+	dst = appendNonzero(dst, "lost", int64(ev.Lost))
 	dst = appendNonzero(dst, "srtt", ev.SRTT)
 	dst = appendNonzero(dst, "rto", ev.RTO)
+	dst = appendNonzero(dst, "pacing", int64(min(ev.Pacing, 1<<63-1)))
+	dst = appendNonzero(dst, "rate", int64(min(ev.Rate, 1<<63-1)))
 	return append(dst, '}')
+}
+
+// appendBlocks appends the SACK blocks.
+func appendBlocks(dst []byte, ev *Event) []byte {
+	if ev.SACKBlocks == 0 {
+		return dst
+	}
+	dst = append(appendName(dst, "sack"), '[')
+	for i := range min(ev.SACKBlocks, MaxSACK) {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendUint(append(dst, '['), uint64(ev.SACK[i][0]), 10)
+		dst = strconv.AppendUint(append(dst, ','), uint64(ev.SACK[i][1]), 10)
+		dst = append(dst, ']')
+	}
+	return append(dst, ']')
 }
 
 // Names and words come from the tables of this package, which need no escaping.

@@ -24,6 +24,7 @@ var kinds = [...]string{
 	Congestion:  "congestion",
 	Dropped:     "dropped",
 	Closed:      "closed",
+	MarkedLost:  "lost",
 }
 
 // String returns the kind in one lower-case word, "?" for a number that is no
@@ -74,6 +75,11 @@ var whys = [WhyEnd]string{
 	WhyFastOpen:          "fast open",
 	WhySYNCookie:         "syn cookie",
 	WhyCongestionMark:    "congestion mark",
+	WhyRACK:              "rack",
+	WhyDuplicates:        "duplicates",
+	WhyPathMTU:           "path mtu",
+	WhyFRTO:              "f-rto",
+	WhyWindowOpened:      "window opened",
 }
 
 // String returns the reason in lower-case words, "none" for the zero Why, "?"
@@ -86,7 +92,22 @@ func (w Why) String() string {
 }
 
 // Retransmission reports whether a segment sent for this reason carries bytes
-// that were sent before.
+// that were sent before. A tail loss probe may, or may bring new ones.
 func (w Why) Retransmission() bool {
-	return w == WhyRetransmitTimeout || w == WhyFastRetransmit || w == WhyPartialACK
+	switch w {
+	case WhyRetransmitTimeout, WhyFastRetransmit, WhyPartialACK, WhyReordering, WhyPathMTU, WhyWindowOpened:
+		return true
+	}
+	return false
+}
+
+var recoveries = [...]string{RecoveryNone: "none", RecoveryFast: "fast", RecoveryTimeout: "timeout"}
+
+// String returns the kind of recovery in one lower-case word, "?" for a number
+// that is none.
+func (r Recovery) String() string {
+	if int(r) < len(recoveries) {
+		return recoveries[r]
+	}
+	return "?"
 }

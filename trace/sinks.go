@@ -1,6 +1,6 @@
 package trace
 
-// MaxRing bounds a Ring, to about 100 MB.
+// MaxRing bounds a Ring, to 128 MiB.
 const MaxRing = 1 << 20
 
 // Ring is a Sink that keeps the newest events in memory of fixed size. Events

@@ -13,7 +13,7 @@ const (
 	bufferSize = 32 << 10
 	// maxLine bounds the text of one event: numbers of fixed width and names
 	// from tables.
-	maxLine = 512
+	maxLine = 768
 )
 
 // buffered gathers lines and keeps the writer's first error.
@@ -83,6 +83,8 @@ func (t *Text) Close() error { return t.out.flush() }
 //	1.000123 #3 > S 1000:1000(0) win 65535 <mss 1460> // SYN-SENT, handshake
 //	1.020123 #3 * SYN-SENT -> ESTABLISHED // ack
 //	1.400000 #3 * timer retransmission timeout // ESTABLISHED, rto 200000us
+//	1.420000 #3 < . 1:1(0) ack 1001 win 65535 <nop,nop,sack 2001:3001>
+//	1.420000 #3 * lost 1001:2001(1000) // rack
 //
 // Sequence numbers are as on the wire. It allocates only to grow dst.
 func AppendText(dst []byte, ev *Event) []byte {
@@ -101,6 +103,15 @@ func AppendText(dst []byte, ev *Event) []byte {
 		dst = append(dst, StateName(ev.From)...)
 		dst = append(dst, " -> "...)
 		dst = append(dst, StateName(ev.To)...)
+		c.why(ev.Why)
+	case MarkedLost:
+		dst = append(dst, "* lost "...)
+		dst = strconv.AppendUint(dst, uint64(ev.Seq), 10)
+		dst = append(dst, ':')
+		dst = strconv.AppendUint(dst, uint64(ev.Seq+ev.Len), 10)
+		dst = append(dst, '(')
+		dst = strconv.AppendUint(dst, uint64(ev.Len), 10)
+		dst = append(dst, ')')
 		c.why(ev.Why)
 	case Timer, Closed:
 		dst = append(dst, "* "...)
@@ -143,7 +154,7 @@ func appendMicros(dst []byte, us uint64) []byte {
 }
 
 // Script fills s with the segment that a SegmentIn, SegmentOut or Dropped event
-// describes. The event knows no options but the MSS of a SYN.
+// describes. The event knows no options but the MSS of a SYN and SACK blocks.
 func (ev *Event) Script(s *wire.Script) {
 	*s = wire.Script{
 		Out: ev.Kind == SegmentOut, ECN: ev.ECN, Flags: ev.Flags,
@@ -156,6 +167,10 @@ func (ev *Event) Script(s *wire.Script) {
 	case ev.Segs > 1:
 		s.Cut = ev.MSS
 	}
+	if n := min(ev.SACKBlocks, MaxSACK); n > 0 {
+		s.Opts.Has |= wire.HasSACK
+		s.Opts.SACK, s.Opts.NSACK = ev.SACK, n
+	}
 }
 
 func appendSegment(dst []byte, ev *Event) []byte {
@@ -165,7 +180,7 @@ func appendSegment(dst []byte, ev *Event) []byte {
 }
 
 // comment writes the part after "//", which is left out when nothing is in it.
-type comment struct{ words [2]string }
+type comment struct{ words [3]string }
 
 func (c *comment) why(w Why) {
 	if w != WhyNone {
@@ -186,6 +201,13 @@ func (c *comment) states(ev *Event) {
 
 func (c *comment) appendNumbers(dst []byte, ev *Event) []byte {
 	sep := " // "
+	switch ev.Recovery {
+	case RecoveryNone:
+	case RecoveryFast:
+		c.words[2] = "fast recovery"
+	default:
+		c.words[2] = "timeout recovery"
+	}
 	for _, w := range c.words {
 		if w != "" {
 			dst = append(append(dst, sep...), w...)
@@ -199,9 +221,11 @@ func (c *comment) appendNumbers(dst []byte, ev *Event) []byte {
 		{"cwnd ", "", int64(ev.Cwnd)},
 		{"ssthresh ", "", int64(ev.SSThresh)},
 		{"flight ", "", int64(ev.InFlight)},
-		{"sack blocks ", "", int64(ev.SACKBlocks)},
+		{"lost ", "", int64(ev.Lost)},
 		{"srtt ", "us", ev.SRTT / 1e3},
 		{"rto ", "us", ev.RTO / 1e3},
+		{"pacing ", "/s", int64(min(ev.Pacing, 1<<63-1))},
+		{"rate ", "/s", int64(min(ev.Rate, 1<<63-1))},
 	}
 	for i := range numbers {
 		n := &numbers[i]

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/wire"
@@ -36,9 +37,20 @@ var story = []struct {
 	},
 	{
 		Event{At: 1_020_001_000, Conn: 3, Kind: SegmentOut, Why: WhyNewData, From: 4, Flags: wire.FlagACK | wire.FlagPSH,
-			Seq: 1001, Ack: 0, Len: 3000, Segs: 3, MSS: 1000, Window: 500, InFlight: 3000, SACKBlocks: 1},
-		"1.020001 #3 > P. 1001:4001(3000) ack 0 win 500 cut 1000 // ESTABLISHED, new data, flight 3000, sack blocks 1",
-		`{"at":1020001000,"conn":3,"kind":"out","why":"new data","from":"ESTABLISHED","flags":"P.","seq":1001,"ack":0,"len":3000,"win":500,"segs":3,"mss":1000,"sack":1,"flight":3000}`,
+			Seq: 1001, Ack: 0, Len: 3000, Segs: 3, MSS: 1000, Window: 500, InFlight: 3000, Pacing: 125_000_000},
+		"1.020001 #3 > P. 1001:4001(3000) ack 0 win 500 cut 1000 // ESTABLISHED, new data, flight 3000, pacing 125000000/s",
+		`{"at":1020001000,"conn":3,"kind":"out","why":"new data","from":"ESTABLISHED","flags":"P.","seq":1001,"ack":0,"len":3000,"win":500,"segs":3,"mss":1000,"flight":3000,"pacing":125000000}`,
+	},
+	{
+		Event{At: 1_020_001_000, Conn: 3, Kind: SegmentIn, To: 4, Recovery: RecoveryFast, Flags: wire.FlagACK, Seq: 1, Ack: 1001, Window: 500,
+			SACKBlocks: 2, SACK: [MaxSACK][2]uint32{{501, 601}, {2001, 4294967295}}, InFlight: 3000, Lost: 1000, Rate: 900_000},
+		"1.020001 #3 < . 1:1(0) ack 1001 win 500 <nop,nop,sack 501:601 2001:4294967295> // ESTABLISHED, fast recovery, flight 3000, lost 1000, rate 900000/s",
+		`{"at":1020001000,"conn":3,"kind":"in","to":"ESTABLISHED","flags":".","seq":1,"ack":1001,"len":0,"win":500,"sack":[[501,601],[2001,4294967295]],"recovery":"fast","flight":3000,"lost":1000,"rate":900000}`,
+	},
+	{
+		Event{At: 1_020_001_000, Conn: 3, Kind: MarkedLost, Why: WhyRACK, From: 4, To: 4, Recovery: RecoveryTimeout, Seq: 4294967290, Len: 1000},
+		"1.020001 #3 * lost 4294967290:994(1000) // rack, timeout recovery",
+		`{"at":1020001000,"conn":3,"kind":"lost","why":"rack","from":"ESTABLISHED","to":"ESTABLISHED","seq":4294967290,"len":1000,"recovery":"timeout"}`,
 	},
 	{
 		Event{At: 1_020_001_000, Conn: 3, Kind: SegmentIn, From: 4, ECN: wire.CE, Flags: wire.FlagACK | wire.FlagECE,
@@ -159,13 +171,13 @@ func TestEveryReasonAndKindHasItsOwnWord(t *testing.T) {
 		seen[w.String()] = true
 	}
 	seen = map[string]bool{"?": true}
-	for k := SegmentIn; k <= Closed; k++ {
+	for k := SegmentIn; k <= MarkedLost; k++ {
 		if s := k.String(); seen[s] || s == "" || strings.ToLower(s) != s {
 			t.Errorf("kind %d prints %q", k, s)
 		}
 		seen[k.String()] = true
 	}
-	for _, s := range []string{Kind(0).String(), (Closed + 1).String(), WhyEnd.String(), Why(255).String()} {
+	for _, s := range []string{Kind(0).String(), (MarkedLost + 1).String(), WhyEnd.String(), Why(255).String(), Recovery(255).String()} {
 		if s != "?" {
 			t.Errorf("a number that means nothing prints %q", s)
 		}
@@ -191,12 +203,23 @@ func TestAppendTime(t *testing.T) {
 func TestLongestLine(t *testing.T) {
 	ev := Event{At: -1 << 63, Conn: 1<<64 - 1, Why: WhyRetransmitTimeout, From: 3, To: 3, On: 255, SACKBlocks: 255,
 		Flags: 0x1ff, Segs: 65535, MSS: 65535, Seq: 1<<32 - 1, Ack: 1<<32 - 1, Len: 1<<32 - 1, Window: 1<<32 - 1,
-		Cwnd: 1<<32 - 1, SSThresh: 1<<32 - 1, InFlight: 1<<32 - 1, SRTT: -1 << 63, RTO: -1 << 63}
-	for ev.Kind = 0; ev.Kind <= Closed+1; ev.Kind++ {
+		Cwnd: 1<<32 - 1, SSThresh: 1<<32 - 1, InFlight: 1<<32 - 1, Lost: 1<<32 - 1, SRTT: -1 << 63, RTO: -1 << 63,
+		Pacing: 1<<64 - 1, Rate: 1<<64 - 1, Recovery: RecoveryTimeout, ECN: 3}
+	for i := range ev.SACK {
+		ev.SACK[i] = [2]uint32{1<<32 - 1, 1<<32 - 1}
+	}
+	for ev.Kind = 0; ev.Kind <= MarkedLost+1; ev.Kind++ {
 		text, js := len(AppendText(nil, &ev)), len(AppendJSON(nil, &ev))
 		if text >= maxLine || js >= maxLine {
 			t.Errorf("kind %v: %d bytes of text, %d of JSON", ev.Kind, text, js)
 		}
+	}
+}
+
+// An Event is small and of fixed size: rings hold many.
+func TestEventSize(t *testing.T) {
+	if n := unsafe.Sizeof(Event{}); n != EventSize {
+		t.Errorf("an Event has %d octets, not %d", n, EventSize)
 	}
 }
 
