@@ -23,7 +23,7 @@ type fuzzer struct {
 func newFuzzer(t *testing.T) *fuzzer {
 	cfg := tcp.DefaultConfig(tcp.ProfileLinux)
 	cfg.ReceiveBuffer, cfg.SendBuffer = 20_000, 20_000
-	f := &fuzzer{t: t, h: newTestHarness(t, HarnessConfig{Config: Config{TCP: cfg, Limits: Limits{HalfOpenPerListener: 3, TimeWait: 2, AcceptBacklog: 2}}})}
+	f := &fuzzer{t: t, h: newTestHarness(t, HarnessConfig{Config: Config{TCP: cfg, Limits: Limits{HalfOpenPerListener: 3, TimeWait: 2, AcceptBacklog: 2, MemoryBytes: 1}}})}
 	f.l = listen(t, f.h, "[::]:80")
 	f.u = openUDP(t, f.h, "[::]:53", "")
 	for i := range 3 {

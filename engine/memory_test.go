@@ -140,3 +140,18 @@ func TestMemoryLevels(t *testing.T) {
 		t.Errorf("%d bytes held, %v, %+v", m.Held(), m.Level(), m.Counts)
 	}
 }
+
+// A datagram that came in fragments is charged for about what it is.
+func TestReassembledDatagramsAreChargedByLength(t *testing.T) {
+	h := newTestHarness(t, HarnessConfig{})
+	openUDP(t, h, "[::]:53", "")
+	const n = 20 // of 10,000 bytes, and 212,992 may wait
+	for range n {
+		for _, f := range fragments(udpPacket(at(them4, 999), at(us4, 53), make([]byte, 10_000)), 1480) {
+			h.Inject(f)
+		}
+	}
+	if in, full := count(h, UDPIn), count(h, UDPQueueFull); in != n || full != 0 {
+		t.Errorf("%d datagrams wait, %d did not fit", in, full)
+	}
+}

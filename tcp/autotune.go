@@ -89,7 +89,8 @@ func (c *TCB) tuneReceive(now mono.Time, seg *Segment, n uint32) {
 		return
 	}
 	// A pause is no round trip, nor is the time that bytes lie at either end.
-	copied := uint32(uint64(taken-t.taken) * uint64(t.least/time.Microsecond) / max(uint64(took/time.Microsecond), 1))
+	part := uint64(taken-t.taken) * uint64(t.least/time.Microsecond) / max(uint64(took/time.Microsecond), 1)
+	copied := uint32(min(part, maxBuffer))
 	if copied > t.space {
 		c.growReceive(copied, t.space)
 		t.space = copied
@@ -157,9 +158,9 @@ func (c *TCB) growReceive(copied, space uint32) {
 }
 
 // growSend keeps the send buffer at twice cwnd, so that while a window is on its
-// way the program can bring the next. Beyond localBuffer it is as much only
-// while flight octets really were under way, and not merely in queues: then it
-// becomes less again.
+// way the program can bring the next. Beyond localBuffer it is at most four
+// times what was outstanding, flight octets, and four times what cwnd would be
+// if nothing queued up on the path; with these it becomes less again.
 func (c *TCB) growSend(flight uint32) {
 	if c.has(fSendSet) || c.cfg.MaxSendBuffer <= c.cfg.SendBuffer {
 		return

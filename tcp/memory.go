@@ -22,8 +22,7 @@ var levelNames = [...]string{"normal", "pressure", "hard"}
 func (l Level) String() string { return levelNames[l] }
 
 // Shares of the limit, in 24ths. The first two stand to each other as Linux'
-// do; above the hard level a 24th part in three is left for what keeps
-// connections going.
+// do; what is above the hard level is for keeping connections going.
 const (
 	memoryParts  = 24
 	lowParts     = 12 // below it pressure ends

@@ -178,8 +178,10 @@ func (x *chaos) step() {
 	switch {
 	case x.was >= SynReceived && sp.Edge.Less(x.edge):
 		x.fatalf("the right edge went from %d to %d", x.edge-sp.IRS, sp.Edge-sp.IRS)
-	case sp.Charged > 8*int(x.cfg.ReceiveBuffer)+pkt.Large:
-		x.fatalf("%d bytes are charged for a buffer of %d", sp.Charged, x.cfg.ReceiveBuffer)
+	case sp.Charged > 8*int(max(x.c.rcv.size, x.cfg.ReceiveBuffer))+pkt.Large:
+		x.fatalf("%d bytes are charged for a buffer of %d", sp.Charged, x.c.rcv.size)
+	case x.cfg.Memory != nil && x.cfg.Memory.Held() != int64(x.c.Held()):
+		x.fatalf("%d bytes are accounted for, %d held", x.cfg.Memory.Held(), x.c.Held())
 	}
 	x.edge, x.was = sp.Edge, x.c.state
 }
@@ -190,6 +192,9 @@ func (x *chaos) run() {
 	x.cfg = DefaultConfig(Profile(x.byte() % 2))
 	x.cfg.ReceiveBuffer = []uint32{1, 1000, 5000, 65535, 2 << 20}[x.byte()%5]
 	x.cfg.SendBuffer = []uint32{1000, 10_000, 200_000}[x.byte()%3]
+	if x.byte()%2 == 0 { // so little that every level is reached
+		x.cfg.Memory = NewMemory(pkt.NewBudget(200_000))
+	}
 	x.c.Open(x.now, x.cfg, &Params{ID: 1, ISS: 1<<32 - 2000, MSS: 1460})
 	for x.pos < len(x.script) && x.c.state != Closed {
 		x.step()
@@ -207,6 +212,9 @@ func (x *chaos) run() {
 	}
 	if n, _ := x.pool.Outstanding(); n != 0 {
 		x.fatalf("%d chunks leaked", n)
+	}
+	if m := x.cfg.Memory; m != nil && (m.Held() != 0 || m.Used() != 0) {
+		x.fatalf("%d bytes are held at the end, %d used", m.Held(), m.Used())
 	}
 }
 
