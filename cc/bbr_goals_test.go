@@ -63,8 +63,7 @@ func TestBBR_DeepQueue(t *testing.T) {
 
 // Random loss of 1 % costs little where a round trip has 200 packets or more.
 // The longer the time between two probes is in round trips, 62 at most, the
-// more it costs: each lossy round lowers the rate by what was lost, until the
-// next probe. draft-ietf-ccwg-bbr "Design Considerations for Choosing Constant
+// more it costs: each lossy round lowers the rate a little, until the next probe. draft-ietf-ccwg-bbr "Design Considerations for Choosing Constant
 // Parameters".
 func TestBBR_RandomLoss(t *testing.T) {
 	seeds := uint64(2)
@@ -79,7 +78,7 @@ func TestBBR_RandomLoss(t *testing.T) {
 		{20_000_000, 100 * time.Millisecond, 85},
 		{20_000_000, 200 * time.Millisecond, 85},
 		{50_000_000, 100 * time.Millisecond, 85},
-		{50_000_000, 40 * time.Millisecond, 75},
+		{50_000_000, 40 * time.Millisecond, 80}, // 72 to 77 as the draft counts
 	} {
 		for seed := uint64(1); seed <= seeds; seed++ {
 			w := newBBRWorld(t, seed, c.bits, c.rtt, 10)

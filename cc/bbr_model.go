@@ -90,8 +90,9 @@ func (b *bbr) updateACKAggregation(s *State, r *RateSample) {
 // an ACK.
 func (b *bbr) updateLatestDeliverySignals(r *RateSample) {
 	b.lossRoundOver = false
-	b.bwLatest = max(b.bwLatest, b.rate)
-	b.inflightNow = max(b.inflightNow, volume(uint64(r.SampleDelivered)))
+	bw, inflight := b.deliverySignals(r)
+	b.bwLatest = max(b.bwLatest, bw)
+	b.inflightNow = max(b.inflightNow, inflight)
 	if r.PriorDelivered >= b.lossRoundEnd {
 		b.lossRoundEnd = b.delivered
 		b.lossRoundOver = true
@@ -102,9 +103,26 @@ func (b *bbr) updateLatestDeliverySignals(r *RateSample) {
 // an ACK.
 func (b *bbr) advanceLatestDeliverySignals(r *RateSample) {
 	if b.lossRoundOver {
-		b.bwLatest = b.rate
-		b.inflightNow = volume(uint64(r.SampleDelivered))
+		b.bwLatest, b.inflightNow = b.deliverySignals(r)
 	}
+}
+
+// deliverySignals returns what a sample says of the path's bandwidth, and of
+// how much may be in flight, for the short-term bounds.
+//
+// Deviation: losses within LossThresh count as delivered. The draft takes what
+// was delivered, which on a path that loses one packet in a hundred whatever is
+// sent is a hundredth less than what was in flight, round after round: because
+// the bounds then follow their own shadow, 62 rounds between two probes cost a
+// quarter of the rate. A path that delivers less for another reason still lowers
+// them.
+func (b *bbr) deliverySignals(r *RateSample) (bw uint64, inflight uint32) {
+	bw, inflight = b.rate, volume(uint64(r.SampleDelivered))
+	if r.SampleLost == 0 || r.SampleDelivered == 0 || b.tooHigh(r.SampleLost, r.TxInFlight) {
+		return bw, inflight
+	}
+	bw += mulDiv(bw, uint64(r.SampleLost), uint64(r.SampleDelivered))
+	return bw, volume(uint64(r.SampleDelivered) + uint64(r.SampleLost))
 }
 
 func (b *bbr) resetCongestionSignals() {

@@ -160,6 +160,27 @@ func TestBBR_ls_ShortTerm(t *testing.T) {
 	}
 }
 
+// Losses within 2 % of what was in flight count as delivered, beyond it they do
+// not: a path that loses now and then does not talk the rate down.
+func TestBBR_ls_ToleratedLoss(t *testing.T) {
+	for _, c := range []struct {
+		lost   uint32
+		bw     uint64
+		volume uint32
+	}{{0, 980_000, 98_000}, {1000, 990_000, 99_000}, {2000, 1_000_000, 100_000}, {2001, 980_000, 98_000}, {30_000, 980_000, 98_000}} {
+		_, b := bbrInMode(bbrCruise)
+		b.rate = 980_000
+		r := bbrSample(b, func(r *RateSample) { r.SampleDelivered, r.SampleLost, r.TxInFlight = 98_000, c.lost, 100_000 })
+		if bw, volume := b.deliverySignals(r); bw != c.bw || volume != c.volume {
+			t.Errorf("%d of 100000 lost: %d a second, %d at once; want %d, %d", c.lost, bw, volume, c.bw, c.volume)
+		}
+		b.noSACK = true
+		if bw, _ := b.deliverySignals(r); bw != 980_000 {
+			t.Errorf("%d of 100000 lost, without SACK: %d a second", c.lost, bw)
+		}
+	}
+}
+
 // Where in a burst loss crossed 2 %: the draft's equation.
 func TestBBR_ls_InflightAtLoss(t *testing.T) {
 	for _, c := range []struct{ tx, size, lost, want uint32 }{
