@@ -1,8 +1,10 @@
 package grid
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/handfast/handfast/cc"
@@ -15,20 +17,30 @@ import (
 	"github.com/handfast/handfast/trace"
 )
 
-// bed is a World with a sender, a receiver and one bottleneck between them.
+// bed is a World with senders, a receiver and one bottleneck between them.
 type bed struct {
 	w        *sim.World
-	wire     *sim.Wire
-	from, to *sim.Host
+	path     Path
+	to       *sim.Host
+	config   tcp.Config // of all hosts, but for what is the sender's own
 	listener *engine.Listener
+	senders  []*sender
 	flows    []*flow
 	zeros    [pkt.Large]byte // what every flow sends: only counts matter here
-	losses   losses
+}
+
+// sender is a host that sends, with a wire that goes through the bottleneck.
+type sender struct {
+	b      *bed
+	host   *sim.Host
+	wire   *sim.Wire
+	config tcp.Config
+	losses losses
 }
 
 // flow is one connection that sends as fast as it may.
 type flow struct {
-	b           *bed
+	s           *sender
 	out, in     *engine.Conn
 	size        uint64 // bytes to send; 0: without end
 	sent        uint64
@@ -41,40 +53,46 @@ type flow struct {
 // package sim's own tests look after each.
 const checkEvery = 10_007
 
-// newBed makes a bed. config may change what the connections of both hosts are
-// made from; nil leaves it.
-func newBed(p Path, seed uint64, a cc.Algorithm, config func(*tcp.Config)) (*bed, error) {
-	b := &bed{w: sim.New(seed)}
+// newBed makes a bed with one sender for each algorithm named.
+func newBed(p Path, seed uint64, algorithms ...string) (*bed, error) {
+	b := &bed{w: sim.New(seed), path: p, config: *tcp.DefaultConfig(tcp.ProfileLinux)}
 	b.w.CheckEvery(checkEvery)
-	t := tcp.DefaultConfig(tcp.ProfileLinux)
-	t.Congestion = a
-	bigBuffers(t, p)
-	sending := *t
-	sending.Trace = &b.losses
-	if config != nil {
-		config(&sending)
-	}
-	b.from = b.w.Host("sender", sim.HostConfig{Engine: engine.Config{TCP: &sending}})
-	b.to = b.w.Host("receiver", sim.HostConfig{Engine: engine.Config{TCP: t}, Coalesce: p.groWait(), MaxGRO: groBytes * boolInt(p.GRO)})
-	data, acks := p.wire()
-	b.wire = b.w.Link(b.from, b.to, data, acks)
+	bigBuffers(&b.config, p)
+	b.to = b.w.Host("receiver", sim.HostConfig{Engine: engine.Config{TCP: &b.config}, Coalesce: p.groWait(), MaxGRO: p.maxGRO()})
 	var err error
-	b.listener, err = b.to.Engine().Listen(b.w.Now(), &engine.ListenConfig{Local: netip.AddrPortFrom(b.wire.Addr(b.to, false), port)})
+	b.listener, err = b.to.Engine().Listen(b.w.Now(), &engine.ListenConfig{Local: netip.AddrPortFrom(netip.IPv4Unspecified(), port)})
 	if err != nil {
 		return nil, err
 	}
 	b.listener.Owner = b
+	for _, name := range algorithms {
+		if err := b.addSender(name); err != nil {
+			return nil, err
+		}
+	}
 	return b, nil
 }
 
-const port = 5001
-
-func boolInt(b bool) int {
-	if b {
-		return 1
+func (b *bed) addSender(algorithm string) error {
+	a, ok := cc.ByName(algorithm)
+	if !ok {
+		return fmt.Errorf("grid: there is no algorithm %q, only %s", algorithm, strings.Join(cc.Names(), ", "))
 	}
-	return 0
+	s := &sender{b: b, config: b.config}
+	s.config.Congestion = a
+	s.config.Trace = &s.losses
+	s.host = b.w.Host(fmt.Sprintf("sender %d", len(b.senders)+1), sim.HostConfig{Engine: engine.Config{TCP: &s.config}})
+	if len(b.senders) == 0 {
+		data, acks := b.path.wire()
+		s.wire = b.w.Link(s.host, b.to, data, acks)
+	} else {
+		s.wire = b.w.LinkThrough(s.host, b.to, b.senders[0].wire)
+	}
+	b.senders = append(b.senders, s)
+	return nil
 }
+
+const port = 5001
 
 // bigBuffers makes sure that no buffer is what limits a flow: two and a half
 // times what the path and a queue of four times that can hold.
@@ -86,16 +104,29 @@ func bigBuffers(c *tcp.Config, p Path) {
 }
 
 // dial opens one more flow of size bytes, 0 for one without end.
-func (b *bed) dial(size uint64) (*flow, error) {
-	f := &flow{b: b, size: size}
+func (s *sender) dial(size uint64) (*flow, error) {
+	f := &flow{s: s, size: size}
 	var err error
-	f.out, err = b.from.Engine().Dial(b.w.Now(), &engine.DialConfig{Remote: netip.AddrPortFrom(b.wire.Addr(b.to, false), port)})
-	if err != nil {
+	remote := netip.AddrPortFrom(s.wire.Addr(s.b.to, false), port)
+	if f.out, err = s.host.Engine().Dial(s.b.w.Now(), &engine.DialConfig{Remote: remote}); err != nil {
 		return nil, err
 	}
 	f.out.Owner = f
-	b.flows = append(b.flows, f)
+	s.b.flows = append(s.b.flows, f)
 	return f, nil
+}
+
+// open opens a flow and waits until it is ESTABLISHED.
+func (s *sender) open(size uint64) (*flow, error) {
+	f, err := s.dial(size)
+	if err != nil {
+		return nil, err
+	}
+	err = s.b.runFor(time.Minute, func() bool { return f.established != 0 })
+	if err == nil && f.established == 0 {
+		err = errors.New("grid: no connection within a minute")
+	}
+	return f, err
 }
 
 // Ready accepts what the sender dialed.
@@ -122,27 +153,27 @@ func (f *flow) Ready() {
 }
 
 func (f *flow) write() {
-	now := f.b.w.Now()
+	now := f.s.b.w.Now()
 	if f.established == 0 {
 		f.established = now
 	}
 	if s := f.out.State(); s == tcp.Closed && f.done == 0 {
-		f.b.w.Fail(fmt.Errorf("grid: the connection ended: %v", f.out.Err()))
+		f.s.b.w.Fail(fmt.Errorf("grid: the connection ended: %v", f.out.Err()))
 		return
 	}
 	for f.size == 0 || f.sent < f.size {
 		n := f.out.Room()
-		if n < len(f.b.zeros) && f.out.Queued() > 0 {
+		if n < len(f.s.b.zeros) && f.out.Queued() > 0 {
 			return // whole pieces, so that the queue stays short
 		}
-		n = min(n, len(f.b.zeros))
+		n = min(n, len(f.s.b.zeros))
 		if f.size > 0 {
 			n = int(min(uint64(n), f.size-f.sent))
 		}
 		if n == 0 {
 			return
 		}
-		f.out.Queue(now, pkt.Bytes(f.b.zeros[:n]))
+		f.out.Queue(now, pkt.Bytes(f.s.b.zeros[:n]))
 		f.sent += uint64(n)
 	}
 }
@@ -161,7 +192,7 @@ func (f *flow) read() {
 		f.in.Consumed()
 	}
 	if f.size > 0 && f.received >= f.size && f.done == 0 {
-		f.done = f.b.w.Now()
+		f.done = f.s.b.w.Now()
 	}
 }
 
@@ -182,7 +213,9 @@ func (b *bed) close() error {
 }
 
 // counters tells what happened to data packets at the bottleneck.
-func (b *bed) counters() netem.Counters { return b.wire.Counters(b.from) }
+func (b *bed) counters() netem.Counters {
+	return b.senders[0].wire.Counters(b.senders[0].host)
+}
 
 // losses counts what the sender did about loss.
 type losses struct {

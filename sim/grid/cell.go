@@ -45,20 +45,13 @@ func (p Path) late() (from, to time.Duration) {
 
 // Run measures a cell. The same cell always yields the same.
 func Run(c Cell) (r Result, err error) {
-	a, ok := algorithmOf(c.Algorithm)
-	if !ok {
-		return r, errAlgorithm(c.Algorithm)
-	}
-	b, err := newBed(c.Path, c.Seed(), a, nil)
+	b, err := newBed(c.Path, c.Seed(), c.Algorithm)
 	if err != nil {
 		return r, err
 	}
-	f, err := b.dial(0)
+	f, err := b.senders[0].open(0)
 	if err != nil {
-		return r, err
-	}
-	if err := b.runFor(time.Minute, func() bool { return f.established != 0 }); err != nil {
-		return r, err
+		return r, fmt.Errorf("%v: %w", c, err)
 	}
 	start := f.established
 	until := func(d time.Duration) (uint64, error) {
@@ -74,7 +67,7 @@ func Run(c Cell) (r Result, err error) {
 	}
 	n := b.counters()
 	r = Result{First: share(at[0], c.capacity(first)), Late: share(at[2]-at[1], c.capacity(to-from)),
-		Recoveries: b.losses.Recoveries, Timeouts: b.losses.Timeouts, Packets: n.Packets, Dropped: n.Dropped[netem.DroppedQueue]}
+		Recoveries: f.s.losses.Recoveries, Timeouts: f.s.losses.Timeouts, Packets: n.Packets, Dropped: n.Dropped[netem.DroppedQueue]}
 	r.Events, _ = b.w.Counts()
 	return r, b.close()
 }
@@ -82,13 +75,5 @@ func Run(c Cell) (r Result, err error) {
 // share rounds down: what is shown as 97.0 is at least that.
 func share(got, of uint64) Share { return Share(got * 1000 / of) }
 
-// algorithmOf finds a congestion control by its name.
-func algorithmOf(name string) (cc.Algorithm, bool) {
-	if name == (cc.NewReno{}).Name() {
-		return cc.NewReno{}, true
-	}
-	return nil, false
-}
-
 // Algorithms returns the names of the algorithms that are measured.
-func Algorithms() []string { return []string{"reno"} }
+func Algorithms() []string { return cc.Names() }

@@ -14,7 +14,7 @@ type Path struct {
 	Rate int64         // bits per second, counted over IP packets
 	RTT  time.Duration // without queueing and transmission: half of it each way
 	// Queue is the room of the bottleneck in percent of the bandwidth-delay
-	// product; it holds minQueue packets at least.
+	// product; it holds 16 packets at least.
 	Queue   int
 	Loss    int // parts per million of data packets lost at random
 	Reorder int // parts per million of data packets held back so that others overtake them
@@ -38,8 +38,12 @@ func (p Path) Segments() int {
 	return int(p.Rate / 8 * int64(p.RTT/time.Microsecond) / ppm / mtu)
 }
 
-// queue is the room of the bottleneck in packets.
-func (p Path) queue() int { return max(p.Segments()*p.Queue/100, minQueue) }
+// queue is the room of the bottleneck in packets. The time that a receiver's
+// device waits counts as part of the round trip here.
+func (p Path) queue() int {
+	waiting := p.Rate / 8 * int64(p.groWait()/time.Microsecond) / ppm / mtu
+	return max((p.Segments()+int(waiting))*p.Queue/100, minQueue)
+}
 
 // capacity is how many bytes of payload the bottleneck lets through in d.
 func (p Path) capacity(d time.Duration) uint64 {
@@ -65,6 +69,14 @@ func (p Path) groWait() time.Duration {
 		return 0
 	}
 	return min(time.Duration(groBytes*8*int64(time.Second)/p.Rate), maxGROWait)
+}
+
+// maxGRO is the largest packet that the receiver's device glues, 0 for none.
+func (p Path) maxGRO() int {
+	if !p.GRO {
+		return 0
+	}
+	return groBytes
 }
 
 // String names the path: "100M 20ms q1 loss 0.01% gro".

@@ -64,24 +64,17 @@ func scaled(s string, digits int) (int, error) {
 // Watch runs a cell until the given time after ESTABLISHED and writes what the
 // sender knows every step, and what it did about loss when it did.
 func Watch(out io.Writer, c Cell, until, step time.Duration) error {
-	a, ok := algorithmOf(c.Algorithm)
-	if !ok {
-		return errAlgorithm(c.Algorithm)
-	}
-	b, err := newBed(c.Path, c.Seed(), a, nil)
+	b, err := newBed(c.Path, c.Seed(), c.Algorithm)
 	if err != nil {
 		return err
 	}
-	b.losses.log = func(e *trace.Event) {
+	b.senders[0].losses.log = func(e *trace.Event) {
 		if e.Kind == trace.Congestion || e.Kind == trace.Timer {
 			out.Write(append(trace.AppendText(nil, e), '\n'))
 		}
 	}
-	f, err := b.dial(0)
+	f, err := b.senders[0].open(0)
 	if err != nil {
-		return err
-	}
-	if err := b.runFor(time.Minute, func() bool { return f.established != 0 }); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%v: BDP %d segments, queue %d\n", c, c.Segments(), c.queue())
