@@ -111,6 +111,16 @@ func otherRow(algorithm string, p Path) Row {
 	}}
 }
 
+// CellRow is a row that is not of the table: one cell with all that is known of
+// it.
+func CellRow(c Cell) Row {
+	return Row{Section: "cell", Name: c.String(), measure: func() (string, error) {
+		r, err := Run(c)
+		return fmt.Sprintf("  first %s late %s, %d recoveries, %d timeouts, %d packets sent, %d dropped, %d events",
+			judged(r.First, c.wantFirst()), judged(r.Late, c.wantLate()), r.Recoveries, r.Timeouts, r.Packets, r.Dropped, r.Events), err
+	}}
+}
+
 // otherPaths are faster ones, those with a receiver that glues, and those that
 // reorder.
 func otherPaths() []Path {

@@ -3,6 +3,7 @@
 //
 //	go run ./sim/grid/cmd/grid -w              all rows
 //	go run ./sim/grid/cmd/grid -run '^cubic 100M' -w   rows whose name matches, the others stay
+//	go run ./sim/grid/cmd/grid -cell 'cubic 1G 50ms q1' -cell 'bbr 1G 50ms q1 gro'   some cells, any that have a name
 //	go run ./sim/grid/cmd/grid -watch 'reno 100M 10ms q1 loss 1%'   one cell as it goes
 package main
 
@@ -33,7 +34,16 @@ func run() error {
 	watch := flag.String("watch", "", "run one `cell`, any that has a name, and print what the sender does")
 	until := flag.Duration("until", 10*time.Second, "how long to watch")
 	step := flag.Duration("step", 100*time.Millisecond, "how often to look")
+	var cells []grid.Cell
+	flag.Func("cell", "measure one `cell` and print all that is known of it; may be repeated", func(s string) error {
+		c, err := grid.ParseCell(s)
+		cells = append(cells, c)
+		return err
+	})
 	flag.Parse()
+	if len(cells) > 0 {
+		return one(cells, *workers)
+	}
 	if *watch != "" {
 		c, err := grid.ParseCell(*watch)
 		if err != nil {
@@ -72,6 +82,15 @@ func run() error {
 		fmt.Println(table.Line(r))
 	}
 	return nil
+}
+
+// one measures cells and prints their results.
+func one(cells []grid.Cell, workers int) error {
+	var rows []grid.Row
+	for _, c := range cells {
+		rows = append(rows, grid.CellRow(c))
+	}
+	return measure(grid.Parse(""), rows, workers)
 }
 
 // result is a row measured.
