@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// cells are those that every change is measured by: 24 of at most 100 Mbit/s.
+// cells are those that every change is measured by: 24 of at most 100 Mbit/s,
+// some of several seeds.
 func cells() []Cell {
 	const m = 1_000_000
 	ms := time.Millisecond
@@ -32,13 +33,7 @@ func cells() []Cell {
 
 // shortfalls are what the cells above do not reach; the table has all.
 func shortfalls() map[string]bool {
-	return map[string]bool{
-		"reno 10M 100ms q1":            true,
-		"reno 100M 50ms q1":            true,
-		"reno 100M 100ms q1":           true,
-		"reno 100M 100ms q1 gro":       true,
-		"reno 100M 50ms q1 reorder 2%": true,
-	}
+	return map[string]bool{}
 }
 
 // Every cell reaches what is wanted of it, but for those that are known to
@@ -128,7 +123,7 @@ func TestPath(t *testing.T) {
 		{Path{Rate: 10_000_000, RTT: time.Millisecond, Queue: 100}, 0, 16, "10M 1ms q1"},
 		{Path{Rate: 10_000_000, RTT: 10 * time.Millisecond, Queue: 400}, 8, 32, "10M 10ms q4"},
 		{Path{Rate: 1_000_000_000, RTT: 300 * time.Millisecond, Queue: 25, Loss: 100}, 25000, 6250, "1G 300ms q0.25 loss 0.01%"},
-		{Path{Rate: 100_000_000, RTT: 50 * time.Millisecond, Queue: 100, Reorder: 20_000, GRO: true}, 416, 416, "100M 50ms q1 reorder 2% gro"},
+		{Path{Rate: 100_000_000, RTT: 50 * time.Millisecond, Queue: 100, Reorder: 20_000, GRO: true}, 416, 459, "100M 50ms q1 reorder 2% gro"},
 	} {
 		if c.p.Segments() != c.segments || c.p.queue() != c.queue || c.p.String() != c.name {
 			t.Errorf("%v: BDP %d segments, queue %d; wanted %s, %d, %d", c.p, c.p.Segments(), c.p.queue(), c.name, c.segments, c.queue)

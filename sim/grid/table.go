@@ -18,7 +18,9 @@ and the same on every machine. Numbers are percent of the payload that the
 bottleneck can carry. "first" is the first 10 s after ESTABLISHED; all other
 columns are 30 s to 60 s (at 10 Gbit/s 10 s to 20 s), those with a percentage
 under that random loss of data packets. q is the bottleneck's queue in
-bandwidth-delay products (16 packets at least).
+bandwidth-delay products (16 packets at least). "gro" is a receiver that takes
+64 KiB at a time, "reorder" the share of packets held back for 5 to 20 % of the
+RTT (up to 100 Mbit/s the mean of 5 seeds).
 
 + is as good as wanted, !97.0 falls short of the 97.0 wanted; what has neither
 is reported, not judged.
