@@ -220,7 +220,7 @@ func (b *bed) counters() netem.Counters {
 // losses counts what the sender did about loss.
 type losses struct {
 	Recoveries, Timeouts int
-	Retransmits          int
+	Spurious             int // of both, taken back
 	log                  func(*trace.Event)
 }
 
@@ -231,6 +231,8 @@ func (l *losses) Trace(e *trace.Event) {
 		l.Recoveries++
 	case e.Kind == trace.Timer && e.Why == trace.WhyRetransmitTimeout:
 		l.Timeouts++
+	case e.Kind == trace.Congestion && e.Why == trace.WhySpurious:
+		l.Spurious++
 	}
 	if l.log != nil {
 		l.log(e)

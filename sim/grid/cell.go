@@ -29,6 +29,7 @@ type Result struct {
 	Late  Share // from 30 s to 60 s, at 10 Gbit/s from 10 s to 20 s
 
 	Recoveries, Timeouts int    // of the sender
+	Spurious             int    // of both, those that it took back
 	Packets, Dropped     uint64 // at the bottleneck: all that was sent, and what its queue refused
 	Events               uint64 // of the simulation
 }
@@ -56,6 +57,7 @@ func Run(c Cell) (r Result, err error) {
 		r.Late += one.Late
 		r.Recoveries += one.Recoveries
 		r.Timeouts += one.Timeouts
+		r.Spurious += one.Spurious
 		r.Packets += one.Packets
 		r.Dropped += one.Dropped
 		r.Events += one.Events
@@ -97,7 +99,8 @@ func runSeed(c Cell, seed uint64) (r Result, err error) {
 	}
 	n := b.counters()
 	r = Result{First: share(at[0], c.capacity(first)), Late: share(at[2]-at[1], c.capacity(to-from)),
-		Recoveries: f.s.losses.Recoveries, Timeouts: f.s.losses.Timeouts, Packets: n.Packets, Dropped: n.Dropped[netem.DroppedQueue]}
+		Recoveries: f.s.losses.Recoveries, Timeouts: f.s.losses.Timeouts, Spurious: f.s.losses.Spurious,
+		Packets: n.Packets, Dropped: n.Dropped[netem.DroppedQueue]}
 	r.Events, _ = b.w.Counts()
 	return r, b.close()
 }

@@ -74,6 +74,28 @@ func TestRepeatable(t *testing.T) {
 	}
 }
 
+// On a path that loses packets and keeps their order every loss is a loss: none
+// is taken for reordering, whatever retransmissions of one recovery are still on
+// their way in the next. RFC 3522 §3.2 compares with the retransmission that is
+// acknowledged.
+func TestNoLossTakenBack(t *testing.T) {
+	for _, a := range Algorithms() {
+		for _, loss := range []int{1000, 10_000, 50_000} {
+			c := Cell{a, Path{Rate: 100_000_000, RTT: 50 * time.Millisecond, Queue: 100, Loss: loss}}
+			t.Run(c.String(), func(t *testing.T) {
+				t.Parallel()
+				r, err := Run(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Spurious > 0 || r.Recoveries == 0 {
+					t.Errorf("%d of %d recoveries and %d timeouts were taken back", r.Spurious, r.Recoveries, r.Timeouts)
+				}
+			})
+		}
+	}
+}
+
 func readTable(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile("testdata/grid.txt")

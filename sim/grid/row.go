@@ -116,8 +116,8 @@ func otherRow(algorithm string, p Path) Row {
 func CellRow(c Cell) Row {
 	return Row{Section: "cell", Name: c.String(), measure: func() (string, error) {
 		r, err := Run(c)
-		return fmt.Sprintf("  first %s late %s, %d recoveries, %d timeouts, %d packets sent, %d dropped, %d events",
-			judged(r.First, c.wantFirst()), judged(r.Late, c.wantLate()), r.Recoveries, r.Timeouts, r.Packets, r.Dropped, r.Events), err
+		return fmt.Sprintf("  first %s late %s, %d recoveries, %d timeouts, %d of both taken back, %d packets sent, %d dropped, %d events",
+			judged(r.First, c.wantFirst()), judged(r.Late, c.wantLate()), r.Recoveries, r.Timeouts, r.Spurious, r.Packets, r.Dropped, r.Events), err
 	}}
 }
 
