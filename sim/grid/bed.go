@@ -57,7 +57,9 @@ const checkEvery = 10_007
 func newBed(p Path, seed uint64, algorithms ...string) (*bed, error) {
 	b := &bed{w: sim.New(seed), path: p, config: *tcp.DefaultConfig(tcp.ProfileLinux)}
 	b.w.CheckEvery(checkEvery)
-	bigBuffers(&b.config, p)
+	if !p.Plain {
+		roomyBuffers(&b.config, p)
+	}
 	b.to = b.w.Host("receiver", sim.HostConfig{Engine: engine.Config{TCP: &b.config}, Coalesce: p.groWait(), MaxGRO: p.maxGRO()})
 	var err error
 	b.listener, err = b.to.Engine().Listen(b.w.Now(), &engine.ListenConfig{Local: netip.AddrPortFrom(netip.IPv4Unspecified(), port)})
@@ -92,15 +94,18 @@ func (b *bed) addSender(algorithm string) error {
 	return nil
 }
 
-const port = 5001
+const (
+	port       = 5001
+	leastWrite = 16 << 10 // bytes of room for which a sender wakes
+)
 
-// bigBuffers makes sure that no buffer is what limits a flow: two and a half
-// times what the path and a queue of four times that can hold.
-func bigBuffers(c *tcp.Config, p Path) {
-	hold := (p.Segments() + p.queue() + minQueue) * mtu
-	c.SendBuffer = uint32(min(max(5*hold/2, 4<<20), 1<<30))
-	c.ReceiveBuffer = c.SendBuffer
-	c.WindowScale = 14
+// roomyBuffers makes sure that no buffer is what limits a flow: where the
+// largest that connections get by default is less than two and a half times what
+// the path and its queue hold, it is more. How they grow is left as it is.
+func roomyBuffers(c *tcp.Config, p Path) {
+	need := uint32(min(5*(p.Segments()+p.queue())*mtu/2, 1<<30))
+	c.MaxSendBuffer = max(c.MaxSendBuffer, need)
+	c.MaxReceiveBuffer = max(c.MaxReceiveBuffer, need)
 }
 
 // dial opens one more flow of size bytes, 0 for one without end.
@@ -163,8 +168,8 @@ func (f *flow) write() {
 	}
 	for f.size == 0 || f.sent < f.size {
 		n := f.out.Room()
-		if n < len(f.s.b.zeros) && f.out.Queued() > 0 {
-			return // whole pieces, so that the queue stays short
+		if n < leastWrite && f.out.Queued() > 0 {
+			return // no small pieces, so that the queue stays short
 		}
 		n = min(n, len(f.s.b.zeros))
 		if f.size > 0 {

@@ -145,6 +145,7 @@ func TestPath(t *testing.T) {
 		{Path{Rate: 10_000_000, RTT: time.Millisecond, Queue: 100}, 0, 16, "10M 1ms q1"},
 		{Path{Rate: 10_000_000, RTT: 10 * time.Millisecond, Queue: 400}, 8, 32, "10M 10ms q4"},
 		{Path{Rate: 1_000_000_000, RTT: 300 * time.Millisecond, Queue: 25, Loss: 100}, 25000, 6250, "1G 300ms q0.25 loss 0.01%"},
+		{Path{Rate: 1_000_000_000, RTT: 100 * time.Millisecond, Queue: 100, Plain: true}, 8333, 8333, "1G 100ms q1 plain"},
 		{Path{Rate: 100_000_000, RTT: 50 * time.Millisecond, Queue: 100, Reorder: 20_000, GRO: true}, 416, 459, "100M 50ms q1 reorder 2% gro"},
 	} {
 		if c.p.Segments() != c.segments || c.p.queue() != c.queue || c.p.String() != c.name {

@@ -21,6 +21,9 @@ type Path struct {
 	// GRO makes the receiver's device wait for 64 KiB and glue what it can, so
 	// that one ACK answers some 45 segments.
 	GRO bool
+	// Plain leaves the bounds of buffers as they are by default, also where
+	// they are what limits a flow.
+	Plain bool
 }
 
 const (
@@ -90,6 +93,9 @@ func (p Path) String() string {
 	}
 	if p.GRO {
 		s += " gro"
+	}
+	if p.Plain {
+		s += " plain"
 	}
 	return s
 }

@@ -121,8 +121,8 @@ func CellRow(c Cell) Row {
 	}}
 }
 
-// otherPaths are faster ones, those with a receiver that glues, and those that
-// reorder.
+// otherPaths are faster ones, those with a receiver that glues, those that need
+// larger buffers than connections get by default, and those that reorder.
 func otherPaths() []Path {
 	const m, g = 1_000_000, 1_000_000_000
 	var ps []Path
@@ -137,6 +137,9 @@ func otherPaths() []Path {
 				ps = append(ps, Path{Rate: rate, RTT: rtt, Queue: 100, Loss: loss, GRO: true})
 			}
 		}
+	}
+	for _, rtt := range []time.Duration{100 * time.Millisecond, 300 * time.Millisecond} {
+		ps = append(ps, Path{Rate: g, RTT: rtt, Queue: 100, Plain: true})
 	}
 	for _, rate := range gridRates {
 		for _, rtt := range []time.Duration{10 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond} {
@@ -153,7 +156,7 @@ const leastJudged = 16
 // wantFirst is the least share wanted of the first 10 s, 0 if none is.
 func (c Cell) wantFirst() Share {
 	switch {
-	case c.Segments() < leastJudged || c.Loss > 0 || c.Reorder > 0 || c.Queue != 100:
+	case c.Segments() < leastJudged || c.Loss > 0 || c.Reorder > 0 || c.Queue != 100 || c.Plain:
 	case c.Rate > 1_000_000_000 || c.RTT > 100*time.Millisecond || c.Rate == 1_000_000_000 && c.RTT == 100*time.Millisecond:
 	default:
 		return 850
@@ -166,7 +169,7 @@ func (c Cell) wantFirst() Share {
 func (c Cell) wantLate() Share {
 	n := c.Segments()
 	switch {
-	case n < leastJudged || c.Rate > 1_000_000_000:
+	case n < leastJudged || c.Rate > 1_000_000_000 || c.Plain:
 		return 0
 	case c.Reorder > 0:
 		return 900

@@ -20,7 +20,9 @@ columns are 30 s to 60 s (at 10 Gbit/s 10 s to 20 s), those with a percentage
 under that random loss of data packets. q is the bottleneck's queue in
 bandwidth-delay products (16 packets at least). "gro" is a receiver that takes
 64 KiB at a time, "reorder" the share of packets held back for 5 to 20 % of the
-RTT (up to 100 Mbit/s the mean of 5 seeds).
+RTT (up to 100 Mbit/s the mean of 5 seeds). Buffers grow as they do by default,
+but to 2.5 times what the path and its queue hold where that is more than the
+default bound; "plain" keeps the bound.
 
 + is as good as wanted, !97.0 falls short of the 97.0 wanted; what has neither
 is reported, not judged.

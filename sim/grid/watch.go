@@ -13,11 +13,11 @@ import (
 )
 
 // ParseCell reads a cell's name as String writes it: an algorithm, a rate, an
-// RTT, a queue, then "loss 1%", "reorder 2%" and "gro" as they apply.
+// RTT, a queue, then "loss 1%", "reorder 2%", "gro" and "plain" as they apply.
 func ParseCell(s string) (c Cell, err error) {
 	f := strings.Fields(s)
 	if len(f) < 4 {
-		return c, fmt.Errorf("grid: %q names no cell: ALGORITHM RATE RTT qQUEUE [loss N%%] [reorder N%%] [gro]", s)
+		return c, fmt.Errorf("grid: %q names no cell: ALGORITHM RATE RTT qQUEUE [loss N%%] [reorder N%%] [gro] [plain]", s)
 	}
 	c.Algorithm = f[0]
 	unit := map[string]int64{"M": 1_000_000, "G": 1_000_000_000}[f[1][len(f[1])-1:]]
@@ -36,6 +36,8 @@ func ParseCell(s string) (c Cell, err error) {
 		switch {
 		case f[0] == "gro":
 			c.GRO = true
+		case f[0] == "plain":
+			c.Plain = true
 		case len(f) > 1 && f[0] == "loss":
 			c.Loss, err = scaled(strings.TrimSuffix(f[1], "%"), 4)
 			f = f[1:]
