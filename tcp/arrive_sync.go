@@ -192,8 +192,9 @@ func (c *TCB) paws(now mono.Time, seg *Segment, length uint32) bool {
 }
 
 // overtaken reports a segment that is not old but was overtaken: text beyond
-// RCV.NXT that left a moment before a retransmission which arrived first, filled
-// a hole and so took TS.Recent with it.
+// RCV.NXT, or the next of the holes before what has arrived, that left a moment
+// before a retransmission which arrived first, filled a hole and so took
+// TS.Recent with it.
 //
 // Deviation: RFC 7323 §5.3 (R1) drops it, and Linux does, because its timestamp
 // is older. On a path that reorders, each retransmission then costs the segments
@@ -201,8 +202,8 @@ func (c *TCB) paws(now mono.Time, seg *Segment, length uint32) bool {
 // within pawsReordering below 170 Gbit/s, so it is no old duplicate. The RFC
 // profile does as the RFC says.
 func (c *TCB) overtaken(seg *Segment, length uint32) bool {
-	return c.cfg.Profile == ProfileLinux && length > 0 && !seg.Has(wire.FlagSYN) && c.rcv.NXT.Less(seg.SEQ) &&
-		c.tsRecent-seg.Opts.TSVal <= pawsReordering
+	return c.cfg.Profile == ProfileLinux && length > 0 && !seg.Has(wire.FlagSYN) && c.tsRecent-seg.Opts.TSVal <= pawsReordering &&
+		(c.rcv.NXT.Less(seg.SEQ) || seg.SEQ == c.rcv.NXT && c.rcv.ooo != nil)
 }
 
 // pawsReordering is by how much the timestamp of such a segment may be older, in

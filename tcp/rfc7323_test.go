@@ -179,10 +179,10 @@ func TestR7323_4_3_TSRecent(t *testing.T) {
 	p.Want("> . 2:2(0) ack 41 <nop,nop,TS val 1200 ecr 100400>")
 }
 
-// Text beyond RCV.NXT whose timestamp is a little older than TS.Recent was
-// overtaken by the retransmission that filled a hole: it is taken. What is older
-// than reordering explains, or not beyond RCV.NXT, is dropped as ever; and so is
-// all of it in the RFC profile.
+// Text beyond RCV.NXT, or that fills a hole, whose timestamp is a little older
+// than TS.Recent was overtaken by the retransmission that filled the hole before:
+// it is taken. What is older than reordering explains, or simply the next, is
+// dropped as ever; and so is all of it in the RFC profile.
 func TestPAWSAndReordering(t *testing.T) {
 	for _, c := range []struct {
 		profile tcp.Profile
@@ -203,6 +203,21 @@ func TestPAWSAndReordering(t *testing.T) {
 		p.Drop()
 		if got := p.Info().OutOfOrder != 0 || p.TCB().Buffered() > 2000; got != c.taken {
 			t.Errorf("profile %d, %s: taken %t", c.profile, c.segment, got)
+		}
+	}
+	for profile, taken := range map[tcp.Profile]int{tcp.ProfileLinux: 4000, tcp.ProfileRFC: 2000} {
+		p := tcptest.Established(t, tcptest.Profile(profile), tcptest.Timestamps)
+		for _, s := range []string{
+			"< . 1:1001(1000) ack 1 <nop,nop,TS val 100050 ecr 0>",
+			"< . 3001:4001(1000) ack 1 <nop,nop,TS val 100150 ecr 0>",
+			"< . 1001:2001(1000) ack 1 <nop,nop,TS val 100200 ecr 0>", // again
+			"< . 2001:3001(1000) ack 1 <nop,nop,TS val 100149 ecr 0>", // held back
+		} {
+			p.Recv(s)
+			p.Drop()
+		}
+		if got := p.TCB().Buffered(); got != taken {
+			t.Errorf("profile %d: a hole is filled by what was held back: %d octets in order, not %d", profile, got, taken)
 		}
 	}
 }
