@@ -8,6 +8,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -72,11 +73,12 @@ func run() error {
 		return err
 	}
 	table := grid.Parse(string(old))
-	if err := measure(table, rows, *workers); err != nil {
-		return err
-	}
+	save := func() error { return nil }
 	if *write {
-		return os.WriteFile(*file, []byte(table.String()), 0o644)
+		save = func() error { return os.WriteFile(*file, []byte(table.String()), 0o644) }
+	}
+	if err := measure(table, rows, *workers, save); err != nil || *write {
+		return errors.Join(err, save())
 	}
 	for _, r := range rows {
 		fmt.Println(table.Line(r))
@@ -90,7 +92,7 @@ func one(cells []grid.Cell, workers int) error {
 	for _, c := range cells {
 		rows = append(rows, grid.CellRow(c))
 	}
-	return measure(grid.Parse(""), rows, workers)
+	return measure(grid.Parse(""), rows, workers, func() error { return nil })
 }
 
 // result is a row measured.
@@ -102,8 +104,9 @@ type result struct {
 }
 
 // measure fills the rows' lines in. Each row is worlds of its own, so several
-// run side by side.
-func measure(table *grid.Table, rows []grid.Row, workers int) error {
+// run side by side. After each, save is called, so that a run that is ended keeps
+// what it has.
+func measure(table *grid.Table, rows []grid.Row, workers int, save func() error) error {
 	next := make(chan grid.Row)
 	done := make(chan result)
 	for range max(workers, 1) {
@@ -130,6 +133,9 @@ func measure(table *grid.Table, rows []grid.Row, workers int) error {
 			continue
 		}
 		table.Set(r.row, r.line)
+		if err := save(); err != nil {
+			failed = err
+		}
 		fmt.Fprintf(os.Stderr, "%d/%d %s | %s (%v)\n", i+1, len(rows), r.row.Section, r.line, r.took.Round(time.Millisecond))
 	}
 	return failed
