@@ -116,6 +116,9 @@ func (e *Engine) settle(now mono.Time, c *Conn) {
 		if events&tcp.EventFastOpen != 0 {
 			e.fastOpenNews(now, c)
 		}
+		if events&pathEvents != 0 {
+			e.pathNews(now, c, events)
+		}
 		e.countECN(events)
 		if events != tcp.EventMarked { // nobody waits for that
 			e.ready.push(c)

@@ -97,6 +97,14 @@ func counterStories() map[Counter]counterStory {
 			p.ack++
 			p.send(wire.FlagACK|wire.FlagECE, "")
 		}},
+		TCPMTUProbes:  {tell: blackHole},
+		TCPPathsFound: {tell: blackHole},
+		TCPBlackHoles: {tell: blackHole},
+		ICMPTooBigDoubted: {tell: func(t *testing.T, h *Harness) {
+			_, c := dialPeer(t, h, netip.AddrPort{}, at(them4, 81))
+			h.Write(c, []byte("x"))
+			h.Inject(icmp4(wire.ICMPv4Unreachable, wire.UnreachFragNeeded, 9000, lastRaw(t, h)))
+		}},
 		ListenDropped:          {tell: inject((&wireSegment{Src: at(them4, 1), Dst: at(us4, 80), Flags: wire.FlagFIN}).raw())},
 		ListenOverflow:         {limits: Limits{AcceptBacklog: 1}, tell: open(3)},
 		ListenHalfOpenOverflow: {limits: Limits{HalfOpenPerListener: 1}, tell: inject(syn(at(them4, 1), 1), syn(at(them4, 2), 1))},
@@ -182,6 +190,12 @@ func counterStories() map[Counter]counterStory {
 		ICMPErrorsSent:    {tell: inject(udpPacket(at(them4, 1), at(us4, 9), nil))},
 		ICMPErrorsLimited: {tell: func(t *testing.T, h *Harness) { repeat(h, 2, udpPacket(at(them4, 1), at(us4, 9), nil)) }},
 	}
+}
+
+// blackHole sends more than passes silently.
+func blackHole(t *testing.T, h *Harness) {
+	p, c := dialPeer(t, h, netip.AddrPort{}, at(them4, 81))
+	newWay(p, c, 1300).transfer(1 << 18)
 }
 
 // goodCookie is what a listener of h wants to see from them4.

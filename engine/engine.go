@@ -114,7 +114,7 @@ type Engine struct {
 	cookieKey  sipKey
 	fast       fastOpen
 	policy     policy
-	pathGen    uint16 // moves on whenever a path turns out narrower
+	pathGen    uint16 // moves on whenever a path turns out narrower, or may be wider again
 
 	memory *tcp.Memory
 	relief relief
@@ -271,6 +271,7 @@ func (e *Engine) Wake() mono.Time {
 // where each must go.
 func (e *Engine) Output(now mono.Time, batch []*pkt.Packet) int {
 	n := 0
+	e.agePaths(now)
 	for n < len(batch) {
 		if p := e.loop.Pop(); p != nil {
 			p.Iface = 0

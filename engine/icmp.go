@@ -226,7 +226,7 @@ func (e *Engine) tcpError(now mono.Time, q *icmp.Quoted) bool {
 			return false
 		}
 		if q.Class == icmp.TooBig {
-			e.learnPathMTU(now, q, e.ifaces[c.iface])
+			e.tooBig(now, q, c)
 		} else {
 			c.ICMPError(now, reasonOf(q), q.Class == icmp.Hard, tcp.Seq(q.Seq))
 		}
@@ -240,7 +240,7 @@ func (e *Engine) tcpError(now mono.Time, q *icmp.Quoted) bool {
 		}
 		switch q.Class {
 		case icmp.TooBig:
-			e.learnPathMTU(now, q, e.ifaces[h.iface])
+			e.learnPathMTU(now, &q.Dst, int(min(q.MTU, 1<<30)), q.Len, e.ifaces[h.iface])
 		case icmp.Hard: // nobody there: the SYN was forged, or its sender is gone
 			tcp.CheckEdge(tcp.SynReceived, tcp.Listen, tcp.OnRST)
 			e.traceChange(now, h.rec.ID, tcp.SynReceived, tcp.Listen, tcp.OnRST, trace.WhyPeerReset)
@@ -286,7 +286,7 @@ func (e *Engine) udpError(now mono.Time, q *icmp.Quoted) bool {
 	}
 	if q.Class == icmp.TooBig {
 		if r, ok := e.routes.Lookup(q.Dst); ok {
-			e.learnPathMTU(now, q, e.ifaces[r.Interface])
+			e.learnPathMTU(now, &q.Dst, int(min(q.MTU, 1<<30)), q.Len, e.ifaces[r.Interface])
 		}
 		return true
 	}
@@ -298,37 +298,4 @@ func (e *Engine) udpError(now mono.Time, q *icmp.Quoted) bool {
 		u.notify()
 	}
 	return true
-}
-
-// learnPathMTU takes in a Packet Too Big about a packet that is ours: RFC 1191,
-// RFC 8201. All connections compare generations before they next send, and
-// those to the destination follow then.
-func (e *Engine) learnPathMTU(now mono.Time, q *icmp.Quoted, iface *Interface) {
-	mtu := int(min(q.MTU, 1<<30))
-	if e.paths.Update(now, &q.Dst, mtu, q.Len, iface.MTU) {
-		e.pathGen++
-	}
-}
-
-// followPath tells a connection what is known of its path now.
-func (e *Engine) followPath(now mono.Time, c *Conn) {
-	if c.State() > tcp.SynReceived { // the handshake may yet widen it to what the peer announces
-		c.pathGen = e.pathGen
-	}
-	mtu, df := e.paths.Get(now, &c.flow.Remote, e.ifaces[c.iface].MTU)
-	c.status &^= mayFragment
-	if !df {
-		c.status |= mayFragment
-	}
-	c.PathMTU(now, mssOf(mtu, c.flow.is4()))
-}
-
-// mssOf is what a TCP segment may carry in a packet of mtu bytes, with no
-// options: RFC 6691 §2.
-func mssOf(mtu int, is4 bool) uint16 {
-	head := wire.IPv4MinLen + wire.TCPMinLen
-	if !is4 {
-		head = wire.IPv6Len + wire.TCPMinLen
-	}
-	return uint16(max(min(mtu, ip.MaxDatagram)-head, 1))
 }

@@ -9,13 +9,18 @@ import (
 
 	"github.com/handfast/handfast/ip"
 	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/tcp"
 	"github.com/handfast/handfast/wire"
 )
 
 // initIP makes the internet layer.
 func (e *Engine) initIP(secret sipKey) {
 	e.routes = new(ip.Table)
-	e.paths = ip.NewPathMTU(ip.PathMTUConfig{})
+	paths := ip.PathMTUConfig{}
+	if e.tcp.Profile == tcp.ProfileRFC {
+		paths.Floor4 = ip.MinMTU4
+	}
+	e.paths = ip.NewPathMTU(paths)
 	e.reass = ip.NewReassembler(e.pool, ip.ReassemblyConfig{})
 	k := secret.derive(domainIdents)
 	e.idents = ip.NewIDs(ip.Key{K0: k.k0, K1: k.k1})
@@ -166,7 +171,7 @@ func (e *Engine) pathMTU(now mono.Time, f *Flow, iface *Interface) int {
 // advanceIP lets reassembly and path MTUs age.
 func (e *Engine) advanceIP(now mono.Time) {
 	e.reass.Advance(now, func(x *ip.Expired) { e.sendTimeExceeded(now, x) })
-	e.paths.Advance(now)
+	e.agePaths(now)
 }
 
 // loopbackOf is where a connection to the unspecified address goes.

@@ -28,6 +28,9 @@ const (
 	TCPMarked
 	TCPAgreedECN
 	TCPReducedForMarks
+	TCPMTUProbes
+	TCPPathsFound
+	TCPBlackHoles
 	ListenDropped
 	ListenOverflow
 	ListenHalfOpenOverflow
@@ -73,6 +76,7 @@ const (
 	ICMPEchoes
 	ICMPErrorsIn
 	ICMPErrorsForged
+	ICMPTooBigDoubted
 	ICMPErrorsSent
 	ICMPErrorsLimited
 	ICMPUnknown
@@ -100,6 +104,9 @@ var counterTable = [NumCounters]struct{ name, help string }{
 	TCPMarked:              {"tcp_marked", "segments that arrived with Congestion Experienced; a super-segment is one (RFC 3168)"},
 	TCPAgreedECN:           {"tcp_agreed_ecn", "connections whose ends agreed to use ECN or AccECN (RFC 3168, RFC 9768)"},
 	TCPReducedForMarks:     {"tcp_reduced_for_marks", "times that a window was reduced because of congestion marks (RFC 3168 §6.1.2)"},
+	TCPMTUProbes:           {"tcp_mtu_probes", "segments larger than others that were sent to find the path's MTU (RFC 4821)"},
+	TCPPathsFound:          {"tcp_paths_found", "times that probing found out how large packets to a peer may be (RFC 4821 §7)"},
+	TCPBlackHoles:          {"tcp_black_holes", "times that full-sized segments timed out so often that smaller ones were tried (RFC 4821 §7.7)"},
 	ListenDropped:          {"listen_dropped", "dropped: a segment that LISTEN has no use for"},
 	ListenOverflow:         {"listen_overflow", "dropped: the queue of completed handshakes is full"},
 	ListenHalfOpenOverflow: {"listen_half_open_overflow", "SYNs when the listener's half-open records are used up; cookies answer"},
@@ -137,6 +144,7 @@ var counterTable = [NumCounters]struct{ name, help string }{
 	ICMPEchoes:             {"icmp_echoes", "echo requests answered"},
 	ICMPErrorsIn:           {"icmp_errors_in", "ICMP errors handed to what they concern"},
 	ICMPErrorsForged:       {"icmp_errors_forged", "ICMP errors that quote nothing we sent"},
+	ICMPTooBigDoubted:      {"icmp_too_big_doubted", "messages about the path's MTU that name more than was sent, or less than has arrived before (RFC 5927 §7.2)"},
 	ICMPErrorsSent:         {"icmp_errors_sent", "ICMP errors sent"},
 	ICMPErrorsLimited:      {"icmp_errors_limited", "ICMP errors not sent because too many were due"},
 	ICMPUnknown:            {"icmp_unknown", "ICMP messages of no use to a host"},

@@ -33,10 +33,15 @@ type PathMTU struct {
 type path struct {
 	dst        wire.Addr
 	expires    mono.Time
-	mtu        int32
+	again      mono.Time // when what was found by probing is in doubt
+	mtu        int32     // that messages named; noLimit: there was none
+	found      int32     // by probing; 0: nothing
 	next, prev int32
 	fragment   bool // below the floor: packets of mtu bytes may be cut on the way
 }
+
+// noLimit is the path MTU where no message has named one.
+const noLimit = MaxDatagram + 1
 
 // none ends a list of paths.
 const none = -1
@@ -55,6 +60,14 @@ func NewPathMTU(c PathMTUConfig) *PathMTU {
 	}
 	m.index = make(map[wire.Addr]int32)
 	return m
+}
+
+// Floor is what no message lowers an estimate below, in bytes.
+func (m *PathMTU) Floor(is4 bool) int {
+	if is4 {
+		return m.floor4
+	}
+	return MinMTU6
 }
 
 // Get returns the path MTU to dst in bytes, at most linkMTU, and whether DF is
@@ -89,7 +102,7 @@ func (m *PathMTU) Update(now mono.Time, dst *wire.Addr, mtu, quoted, linkMTU int
 	narrow := false
 	if dst.Is4() {
 		if mtu == 0 {
-			mtu = plateau(min(quoted, current))
+			mtu = Plateau(min(quoted, current))
 		}
 		if floor := min(m.floor4, current); mtu < floor {
 			mtu, narrow = floor, true
@@ -112,6 +125,43 @@ func (m *PathMTU) Update(now mono.Time, dst *wire.Addr, mtu, quoted, linkMTU int
 	return mtu < current || narrow && df
 }
 
+// Found returns the largest packet in bytes that is known to reach dst from
+// probes of the packetization layer, for those who have not sent there yet, and
+// when that is to be tried anew. ok is false if nothing is known. RFC 4821 §5.2.
+func (m *PathMTU) Found(now mono.Time, dst *wire.Addr) (mtu int, again mono.Time, ok bool) {
+	k, ok := m.index[*dst]
+	if !ok || m.paths[k].found == 0 || m.paths[k].expires.Due(now) {
+		return 0, 0, false
+	}
+	return int(m.paths[k].found), m.paths[k].again, true
+}
+
+// SetFound notes what probes have found, and when they are to be repeated; mtu
+// 0 forgets it.
+func (m *PathMTU) SetFound(now mono.Time, dst *wire.Addr, mtu int, again mono.Time) {
+	m.Advance(now)
+	k, ok := m.index[*dst]
+	switch {
+	case !ok && mtu == 0:
+		return
+	case !ok:
+		k = m.add(dst)
+		m.paths[k].mtu = noLimit
+	case m.paths[k].mtu == noLimit:
+		m.unlink(k)
+	}
+	p := &m.paths[k]
+	p.found, p.again = int32(mtu), again
+	if p.mtu != noLimit {
+		return // what a message said expires when it would have
+	}
+	p.expires = now.Add(m.expiry)
+	m.link(k)
+	if mtu == 0 {
+		m.remove(k)
+	}
+}
+
 // Forget drops what is known about dst, for example because its route changed.
 func (m *PathMTU) Forget(dst *wire.Addr) {
 	if k, ok := m.index[*dst]; ok {
@@ -130,11 +180,14 @@ func (m *PathMTU) Deadline() mono.Time {
 	return m.paths[m.oldest].expires
 }
 
-// Advance forgets what has expired.
-func (m *PathMTU) Advance(now mono.Time) {
+// Advance forgets what has expired, and reports whether an answer of Get
+// changed by that.
+func (m *PathMTU) Advance(now mono.Time) (changed bool) {
 	for m.oldest != none && m.paths[m.oldest].expires.Due(now) { // at most limit steps
+		changed = changed || m.paths[m.oldest].mtu != noLimit
 		m.remove(m.oldest)
 	}
+	return changed
 }
 
 // add makes a record for a new destination, of a forgotten one if need be. It
@@ -190,8 +243,9 @@ func (m *PathMTU) unlink(k int32) {
 // plateaus are the MTUs of the links that are out there. RFC 1191 §7.1.
 var plateaus = [...]int{32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, MinMTU4}
 
-// plateau returns the largest common MTU below n bytes. RFC 1191 §5.
-func plateau(n int) int {
+// Plateau returns the largest common MTU below n bytes, 68 at least: what a
+// message means that names none. RFC 1191 §5.
+func Plateau(n int) int {
 	for _, p := range plateaus {
 		if p < n {
 			return p

@@ -100,7 +100,7 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 			c.armRetransmit(now)
 		}
 		if c.out != nil && !c.has(fPersist) && c.out.reneged(c.snd.UNA) { // it will not come without a timeout
-			if c.timer != timerRTO {
+			if c.timer() != timerRTO {
 				c.armRTO(now)
 			}
 			c.deadlines[dRetransmit] = min(c.deadlines[dRetransmit], now.Add(max(c.SRTT/2, renegingDelay)))
@@ -149,6 +149,10 @@ func (c *TCB) acknowledge(now mono.Time, seg *Segment, acked, flight, prior uint
 		c.dupACKs++
 	}
 	c.measure(now, seg, acked > 0)
+	c.arrived = max(c.arrived, uint8(o.news.size/arrivedUnit))
+	if c.path != nil && !c.has(fSACK) {
+		c.pathACKed(now)
+	}
 	inRecovery := c.has(fRecovery)
 	restart = true
 	switch {

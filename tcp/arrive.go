@@ -134,7 +134,7 @@ func (c *TCB) arriveSynSent(now mono.Time, seg *Segment) (reset bool) {
 // SYN-SENT or SYN-RECEIVED.
 func (c *TCB) synAcked(now mono.Time, seg *Segment, on Trigger) {
 	if c.has(fTiming) && !c.has(fSYNLost) {
-		c.sampleRTT(now, now.Sub(c.rttStart))
+		c.sampleRTT(now, now.Sub(c.progress))
 	}
 	c.flags &^= fTiming | fSYNUnacked
 	if c.has(fSYNLost) && c.SRTT == 0 && c.RTO < rtoAfterLostSYN {

@@ -27,12 +27,11 @@ func (c *TCB) Open(now mono.Time, cfg *Config, p *Params) {
 func (c *TCB) init(now mono.Time, cfg *Config, p *Params) {
 	*c = TCB{cfg: cfg, id: p.ID, tsOffset: p.TSOffset}
 	c.snd.ISS, c.snd.UNA, c.snd.NXT, c.snd.MAX = p.ISS, p.ISS, p.ISS, p.ISS
-	c.snd.MSS = defaultMSS4
+	c.rcv.peerMSS, c.snd.MSS = defaultMSS4, p.MSS
 	if p.V6 {
 		c.flags |= fV6
-		c.snd.MSS = defaultMSS6
+		c.rcv.peerMSS = defaultMSS6
 	}
-	c.snd.MSS = min(c.snd.MSS, p.MSS)
 	c.recover = p.ISS // RFC 6582 §3.2 step 1
 	c.rcv.MSS = p.MSS
 	c.snd.size, c.rcv.size, c.snd.lowat = cfg.SendBuffer, cfg.ReceiveBuffer, cfg.NotSentLowat
@@ -69,7 +68,7 @@ func (c *TCB) Accept(now mono.Time, cfg *Config, h *HalfOpen) {
 	if h.Retransmitted {
 		c.flags |= fSYNLost
 	} else if h.Sent.IsSet() { // a cookie does not remember
-		c.rttStart = h.Sent
+		c.progress = h.Sent
 		c.flags |= fTiming
 	}
 	CheckEdge(Closed, Listen, OnPassiveOpen)
@@ -372,25 +371,6 @@ func (c *TCB) SetUserTimeout(d time.Duration) {
 	}
 }
 
-// PathMTU tells the largest segment, MTU less IP and TCP header, that the path
-// carries now. Only a decrease takes effect; what is in flight is sent again
-// in smaller pieces. RFC 1191 §6.5: that is no sign of congestion.
-func (c *TCB) PathMTU(now mono.Time, mss uint16) {
-	mss = max(mss, minPathMSS)
-	if c.state == Closed || mss >= c.snd.MSS {
-		return
-	}
-	c.snd.MSS = mss
-	if c.state.synchronized() && c.snd.UNA.Less(c.snd.MAX) {
-		c.grounds(trace.WhyPathMTU)
-		c.loseAll(now)
-		if !c.has(fRecovery | fLoss) { // no sign of congestion: the window stays
-			c.flags |= fLoss
-			c.recover = c.snd.MAX
-		}
-	}
-}
-
 // Outstanding reports whether seq is the number of something that was sent and
 // is not yet acknowledged: what an ICMP error that can be believed quotes. RFC
 // 5927 §4.
@@ -424,6 +404,7 @@ func (c *TCB) owe(what uint8, why trace.Why) {
 
 // negotiated options and the initial window, once both SYNs are known.
 func (c *TCB) openCongestion(now mono.Time) {
+	c.beginSearch()
 	mss := uint32(c.effMSS())
 	iw := initialWindow(c.cfg, mss)
 	if c.has(fSYNLost) {

@@ -64,6 +64,12 @@ type Config struct {
 	FastOpenPause time.Duration // how long no data travels on SYNs after a path swallowed all of a connection that did so; doubles; 0: none
 	Challenge     time.Duration // least time between two answers to unacceptable segments, RFC 5961 §7
 
+	MTUProbing     MTUProbing    // when to look for the path's MTU without ICMP, RFC 4821
+	BaseMSS        uint16        // where the search begins, RFC 4821 §7.2: octets as the MSS option counts
+	ProbeFloor     uint16        // what timeouts halve it to at least, over IPv4
+	ProbeThreshold uint16        // the search ends when so few octets are in doubt
+	ProbeInterval  time.Duration // until it is repeated, RFC 8899 §5.1.1 PMTU_RAISE_TIMER
+
 	Trace  trace.Sink // nil: nobody listens
 	Memory *Memory    // what connections share; nil: each has only its own bounds
 }
@@ -128,6 +134,8 @@ func DefaultConfig(p Profile) *Config {
 		InitialWindow: 10, Challenge: 500 * time.Millisecond,
 		FastOpen: FastOpenClient | FastOpenServer, FastOpenPause: time.Hour,
 		MinSendMSS: minPeerMSS, MinBurst: minBurst, PaceSlowStart: 200, PaceAvoidance: 120,
+		MTUProbing: MTUProbingBlackHole, BaseMSS: defaultBaseMSS, ProbeFloor: defaultProbeFloor,
+		ProbeThreshold: defaultProbeThreshold, ProbeInterval: defaultProbeInterval,
 	}
 	if p == ProfileRFC {
 		c.Congestion = cc.NewReno{}

@@ -130,7 +130,7 @@ func (c *TCB) emitSYN(now mono.Time, seg *Segment) bool {
 	fitSYN(&seg.Opts, c.rcv.MSS)
 	if c.snd.MAX == c.snd.ISS {
 		c.snd.MAX = c.snd.NXT
-		c.rttStart = now
+		c.progress = now
 		c.flags |= fTiming
 	} else {
 		c.retransmits++
@@ -170,6 +170,11 @@ func (c *TCB) emitData(now mono.Time, seg *Segment, room uint32) bool {
 	if cwnd < mss && cwnd < avail && c.inFlight() > 0 || cwnd <= 0 {
 		c.cwndLimited()
 		return c.refuse(seg)
+	}
+	if c.path != nil {
+		if sent, hold := c.emitPathProbe(now, seg, avail, usable, cwnd); sent || hold {
+			return sent || c.refuse(seg)
+		}
 	}
 	n := min(avail, usable, max(cwnd, mss), max(c.burst(int(room), mss), mss))
 	override := c.pend&pendOverride != 0
@@ -299,7 +304,7 @@ func (c *TCB) makeData(now mono.Time, seg *Segment, n int, fin bool, why trace.W
 		c.needOutstanding(now)
 		c.updatePacing()
 	}
-	c.departed(now, c.snd.NXT, end, false)
+	c.departed(now, c.snd.NXT, end, seg.size(n), false)
 	c.snd.NXT = end
 	c.snd.MAX = maxSeq(c.snd.MAX, end)
 	if c.quick > 0 && n > 0 && now.Sub(c.lastRcv) < c.cfg.DelayedACK && c.bytesIn > 0 {
@@ -309,7 +314,7 @@ func (c *TCB) makeData(now mono.Time, seg *Segment, n int, fin bool, why trace.W
 	c.urgentPointer(seg)
 	c.drained(n)
 	c.sent(now, seg, why)
-	if c.deadlines[dRetransmit] == 0 || c.has(fPersist) || c.timer == timerProbe { // RFC 6298 §5.1, RFC 8985 §7.2
+	if c.deadlines[dRetransmit] == 0 || c.has(fPersist) || c.timer() == timerProbe { // RFC 6298 §5.1, RFC 8985 §7.2
 		c.armRetransmit(now)
 	}
 }

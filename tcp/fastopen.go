@@ -102,7 +102,7 @@ func (c *TCB) openFast(r *FastOpenRequest) {
 	f := &fastOpen{cookie: r.Cookie, option: !r.NoOption, noOption: r.NoOption, wait: r.Wait}
 	mss := r.MSS
 	if mss == 0 { // RFC 7413 §4.1.3: the default
-		mss = c.snd.MSS
+		mss = c.rcv.peerMSS
 	}
 	f.limit = min(max(mss, c.cfg.minSendMSS()), c.rcv.MSS)
 	c.fo = f

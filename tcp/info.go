@@ -9,15 +9,22 @@ type Info struct {
 	SRTT, RTTVAR   time.Duration
 	RTO            time.Duration // with back-off
 	SendMSS        uint32        // Eff.snd.MSS
-	ReceiveMSS     uint32        // what we announced
-	Cwnd, SSThresh uint32        // bytes
-	InFlight       uint32        // outstanding less what is SACKed, and what is lost and not sent again
-	SACKed         uint32        // by the peer
-	Lost           uint32        // and not sent again
-	Delivered      uint64        // bytes known to have arrived
-	DeliveryRate   uint64        // bytes a second, of the last sample; 0: none
-	AppLimited     bool          // that sample left while the program was the limit
-	PacingRate     uint64        // bytes a second; 0: departures are not spread
+	PathMTU        uint32        // the largest packet sent, in bytes
+	Searching      bool          // for a larger one: packetization layer path MTU discovery, RFC 4821
+	SearchLow      uint32        // bytes that are known to pass, while searching
+	SearchHigh     uint32        // bytes that are not known not to
+	MTUProbe       uint32        // bytes of the probe that is on its way; 0: none
+	MTUProbes      uint32        // sent since the search began
+	MTUProbesLost  uint32
+	ReceiveMSS     uint32 // what we announced
+	Cwnd, SSThresh uint32 // bytes
+	InFlight       uint32 // outstanding less what is SACKed, and what is lost and not sent again
+	SACKed         uint32 // by the peer
+	Lost           uint32 // and not sent again
+	Delivered      uint64 // bytes known to have arrived
+	DeliveryRate   uint64 // bytes a second, of the last sample; 0: none
+	AppLimited     bool   // that sample left while the program was the limit
+	PacingRate     uint64 // bytes a second; 0: departures are not spread
 	MinRTT         time.Duration
 	ReorderWindow  time.Duration // what RACK grants to reordering
 	Reordering     bool          // seen on this path
@@ -69,6 +76,7 @@ func (c *TCB) Info(i *Info) {
 		NoDelay: !c.has(fNagle), FastOpen: c.fastOpened, SendBuffer: c.snd.size, ReceiveBuffer: c.rcv.size,
 		NotSentLowat: c.snd.lowat, Held: uint32(c.Held())}
 	c.ecnInfo(i)
+	c.pathInfo(i)
 	if c.cfg == nil {
 		return
 	}

@@ -29,11 +29,10 @@ func peerOptions(o *wire.TCPOptions) PeerOptions {
 // SYN carried the window scale option too: only then is it in force, RFC 7323
 // §2.2.
 func (c *TCB) negotiate(p *PeerOptions, scaling bool) {
-	mss := c.snd.MSS // what the path carries is known through rcv.MSS
 	if p.Has&wire.HasMSS != 0 {
-		mss = min(max(p.MSS, c.cfg.minSendMSS()), c.rcv.MSS)
+		c.rcv.peerMSS = max(p.MSS, c.cfg.minSendMSS())
 	}
-	c.snd.MSS = mss
+	c.snd.MSS = min(c.snd.MSS, c.rcv.peerMSS)
 	if p.Has&wire.HasWScale != 0 && scaling {
 		c.snd.scale = p.WScale
 		c.rcv.scale = c.cfg.windowScale()

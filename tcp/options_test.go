@@ -141,7 +141,7 @@ func TestR9293_M16_EffSndMSS(t *testing.T) {
 	p.Want("> . 1:1977(1976) ack 1 win 65535 cut 988 <nop,nop,sack 1001:1011>")
 	// The path may turn out to carry less.
 	p = tcptest.Established(t)
-	p.TCB().PathMTU(0, 600)
+	p.TCB().PathMTU(0, 65535, 600)
 	wantMSS(t, p, 600)
 }
 

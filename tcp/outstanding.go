@@ -7,6 +7,7 @@ import (
 	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/trace"
+	"github.com/handfast/handfast/wire"
 )
 
 // outstanding is what a connection knows of the data it has sent: when each
@@ -62,6 +63,7 @@ type record struct {
 	delivered   uint32    // outstanding.delivered at departure
 	lost        uint32    // outstanding.lost at departure
 	inFlight    uint32    // with this packet
+	size        uint16    // of the largest segment in it, with its options
 	appLimited  bool
 	paced       bool
 }
@@ -124,6 +126,7 @@ func (q *records) find(seq Seq) int {
 type news struct {
 	delivered uint32    // bytes newly acknowledged or SACKed
 	sacked    uint32    // of these, SACKed
+	size      uint16    // of the largest segment among them, with its options
 	lost      uint32    // bytes that it shows to be lost
 	newest    record    // of what was delivered, the last that left
 	fresh     record    // and the last of first transmissions; set if original and again are
@@ -195,15 +198,16 @@ func (c *TCB) inFlight() uint32 {
 	return f
 }
 
-// departed notes that [from, to) left now, for the first time or again.
-func (c *TCB) departed(now mono.Time, from, to Seq, again bool) {
+// departed notes that [from, to) left now, for the first time or again, in
+// segments of up to size octets, options included.
+func (c *TCB) departed(now mono.Time, from, to Seq, size uint16, again bool) {
 	o := c.needOutstanding(now)
 	n := uint32(to - from)
 	if c.flight() == 0 { // the first packet of a flight begins a new interval
 		o.firstSent, o.deliveredAt = now, now
 	}
 	r := record{start: from, end: to, at: now, deliveredAt: o.deliveredAt, firstSent: o.firstSent,
-		delivered: uint32(o.delivered), lost: uint32(o.lost), appLimited: o.appLimited != 0, paced: o.pace.rate > 0}
+		delivered: uint32(o.delivered), lost: uint32(o.lost), size: size, appLimited: o.appLimited != 0, paced: o.pace.rate > 0}
 	r.inFlight = c.inFlight() + n // before SND.NXT and the scoreboard say so
 	if again {
 		o.board.assign(from, to, span{kind: spanAgain, record: o.again.next()})
@@ -219,6 +223,7 @@ func (c *TCB) departed(now mono.Time, from, to Seq, again bool) {
 // to have arrived.
 func (o *outstanding) arrived(n uint32, end Seq, r *record, again bool) {
 	o.news.delivered += n
+	o.news.noteSize(n, r)
 	if w := &o.news.newest; !o.news.have || w.at < r.at || w.at == r.at && w.end.Less(end) {
 		*w = *r
 		w.end = end
@@ -230,6 +235,14 @@ func (o *outstanding) arrived(n uint32, end Seq, r *record, again bool) {
 			w.end = end
 		}
 		o.rack.delivered(end)
+	}
+}
+
+// noteSize takes the size of a segment that has arrived, when n octets of a
+// transmission are enough to be one of its largest.
+func (w *news) noteSize(n uint32, r *record) {
+	if r.size > w.size && n+wire.TCPMaxOptLen >= uint32(r.size) {
+		w.size = r.size
 	}
 }
 
@@ -315,8 +328,10 @@ func (o *outstanding) acknowledgedInOrder(una, ack Seq) {
 	n.oldest, n.original = q.r[q.head].at, true
 	last := q.head
 	for last+1 < len(q.r) && q.r[last].end.Less(ack) {
+		n.size = max(n.size, q.r[last].size)
 		last++
 	}
+	n.noteSize(uint32(minSeq(q.r[last].end, ack)-maxSeq(q.r[last].start, una)), &q.r[last])
 	n.newest, n.have = q.r[last], true
 	n.newest.end = minSeq(n.newest.end, ack)
 	for q.len() > 0 && q.r[q.head].end.LessEq(ack) {

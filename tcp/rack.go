@@ -159,7 +159,7 @@ func (c *TCB) detectLoss(now mono.Time) (wait time.Duration) {
 	for ; i < len(o.sent.r); i++ {
 		r := &o.sent.r[i]
 		end := k.outran(r)
-		if end.LessEq(k.judged) || r.at.Add(limit) > now {
+		if end.LessEq(maxSeq(r.start, k.judged)) || r.at.Add(limit) > now {
 			break
 		}
 		c.loseOriginals(now, k.judged, end)
@@ -246,8 +246,15 @@ func (c *TCB) loseOriginals(now mono.Time, from, to Seq) {
 			}
 			end = minSeq(end, b.spans[i].start)
 		}
+		if c.path != nil {
+			end = c.path.cut(from, end)
+		}
 		b.assign(from, end, span{kind: spanLost})
-		c.tellLost(now, &c.out.sent, c.out.sent.find(from), from, end)
+		if c.path != nil && c.path.covers(from) {
+			c.noteLost(now, from, end) // a probe of the path: it says nothing of congestion
+		} else {
+			c.tellLost(now, &c.out.sent, c.out.sent.find(from), from, end)
+		}
 		from = end
 	}
 }
@@ -377,7 +384,7 @@ func (c *TCB) probeTimeout() time.Duration {
 // onProbeTimeout is RFC 8985 §7.3: a probe leaves, and the next timeout is an
 // RTO.
 func (c *TCB) onProbeTimeout(now mono.Time) {
-	if !c.mayProbeTail() {
+	if !c.mayProbeTail() || c.confirmClaim(now) {
 		c.armRTO(now)
 		return
 	}

@@ -126,7 +126,7 @@ func (x *chaos) call() {
 	case 10:
 		c.SetNoDelay(x.byte()%2 == 0)
 	case 11:
-		c.PathMTU(x.now, uint16(200+x.byte()*5))
+		c.PathMTU(x.now, 65535, uint16(200+x.byte()*5))
 	case 12:
 		c.SetKeepalive(x.now, x.byte()%2 == 0, time.Duration(x.byte())*time.Second, time.Second, 3)
 	case 13:

@@ -30,6 +30,9 @@ func (c *TCB) duplicateACK(now mono.Time) {
 	if c.dupACKs < dupThresh || c.snd.UNA.LessEq(c.recover) {
 		return
 	}
+	if c.duplicateProbeLost(now) {
+		return
+	}
 	c.enterRecovery(now, uint32(c.snd.MAX-c.snd.UNA))
 	if c.ownsRecovery() {
 		return
@@ -156,8 +159,8 @@ func (c *TCB) recoverSACK(now mono.Time, seg *Segment, acked, flight uint32) (re
 	o := c.out
 	advanced := acked > 0
 	c.updateRACK(now, seg)
-	if len(o.board.spans) == 0 && !c.has(fRecovery|fLoss) && seg.Opts.NSACK == 0 && !o.tail.active && !o.undo.active {
-		return advanced || c.timer != timerRTO // nothing is missing
+	if len(o.board.spans) == 0 && !c.has(fRecovery|fLoss) && seg.Opts.NSACK == 0 && !o.tail.active && !o.undo.active && c.path == nil {
+		return advanced || c.timer() != timerRTO // nothing is missing
 	}
 	c.adaptReoWindow()
 	if c.spurious(seg, advanced) {
@@ -167,6 +170,9 @@ func (c *TCB) recoverSACK(now mono.Time, seg *Segment, acked, flight uint32) (re
 		o.undo = undo{} // nothing can tell any more
 	}
 	wait := c.markLost(now)
+	if c.path != nil {
+		c.pathACKed(now)
+	}
 	if c.has(fRecovery|fLoss) && !c.snd.UNA.Less(c.recover) {
 		if c.has(fRecovery) && !c.ownsRecovery() {
 			c.cc.Cwnd = c.cc.SSThresh
@@ -180,7 +186,7 @@ func (c *TCB) recoverSACK(now mono.Time, seg *Segment, acked, flight uint32) (re
 		if !c.ownsRecovery() {
 			c.stepPRR(advanced)
 		}
-	case o.board.lost > 0:
+	case o.board.lost > 0 && !c.onlyProbeLost():
 		c.enterRecovery(now, flight)
 		if !c.ownsRecovery() {
 			c.startPRR(acked)
@@ -194,7 +200,7 @@ func (c *TCB) recoverSACK(now mono.Time, seg *Segment, acked, flight uint32) (re
 		c.armReorder(now, wait)
 		return false
 	}
-	return advanced || c.timer != timerRTO
+	return advanced || c.timer() != timerRTO
 }
 
 // markLost finds out what is lost, by RACK or as RFC 6675 does. It returns how

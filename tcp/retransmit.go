@@ -141,7 +141,7 @@ func (c *TCB) emitRange(now mono.Time, seg *Segment, from Seq, n int, why trace.
 	if n > 0 && from.Add(n) == c.sndEnd() {
 		seg.Flags |= wire.FlagPSH
 	}
-	c.departed(now, from, end, true)
+	c.departed(now, from, end, seg.size(n), true)
 	c.noteResent(now, uint32(end-from))
 	c.snd.NXT = maxSeq(c.snd.NXT, end)
 	c.retransmits += max(1, (uint32(n)+uint32(mss)-1)/uint32(mss))
@@ -155,7 +155,7 @@ func (c *TCB) emitRange(now mono.Time, seg *Segment, from Seq, n int, why trace.
 		}
 	case c.deadlines[dRetransmit] == 0:
 		c.armRTO(now)
-	case from == c.snd.UNA && c.timer != timerReorder: // RFC 6298 §5 (a); RACK waits for others, RFC 8985 §8
+	case from == c.snd.UNA && c.timer() != timerReorder: // RFC 6298 §5 (a); RACK waits for others, RFC 8985 §8
 		c.armRTO(now)
 	}
 	return true

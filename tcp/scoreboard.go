@@ -120,6 +120,16 @@ func (s *span) joins(t *span) bool {
 	return s.end == t.start && s.kind == t.kind && (s.kind != spanAgain || s.record == t.record)
 }
 
+// lostOnce returns how many octets of [from, to) are lost and were sent once.
+func (b *scoreboard) lostOnce(from, to Seq) (n uint32) {
+	for i := b.find(from); i < len(b.spans) && b.spans[i].start.Less(to); i++ {
+		if s := &b.spans[i]; s.kind == spanLost {
+			n += uint32(minSeq(s.end, to) - maxSeq(s.start, from))
+		}
+	}
+	return n
+}
+
 // dropBefore forgets everything before seq.
 func (b *scoreboard) dropBefore(seq Seq) {
 	i := 0

@@ -19,6 +19,15 @@ type Segment struct {
 	Data     pkt.View
 }
 
+// size is how large the segment is, or each but the last of a super-segment with
+// n octets of data, options included: as the MSS counts.
+func (s *Segment) size(n int) uint16 {
+	if s.MSSCut > 0 {
+		n = int(s.MSSCut)
+	}
+	return uint16(n + s.Opts.Len())
+}
+
 // Has reports whether all the given flags are set.
 func (s *Segment) Has(f wire.TCPFlags) bool { return s.Flags&f == f }
 

@@ -27,7 +27,7 @@ type sndSpace struct {
 	UP            Seq // octet after the urgent data; valid while urgent
 	ISS           Seq
 	maxWND        uint32 // largest window ever offered, RFC 5961 §5.2, RFC 9293 §3.8.6.2.1
-	MSS           uint16 // what a segment may carry with no options at all
+	MSS           uint16 // what a segment may carry with no options at all; before the peer's SYN, what the path carries
 	scale         uint8  // shift of windows received
 	urgent        bool
 	size          uint32   // bytes that may be queued
@@ -52,6 +52,7 @@ type rcvSpace struct {
 	lastACK   Seq    // RCV.NXT as last sent (Last.ACK.sent, RFC 7323 §4.3)
 	size      uint32 // bytes that may wait
 	MSS       uint16 // what we announced
+	peerMSS   uint16 // what the peer announced, or the default
 	seen      uint16 // largest segment seen, an estimate of the peer's full size
 	scale     uint8  // shift of windows sent
 	urgent    bool
@@ -92,59 +93,61 @@ const (
 // What dRetransmit is the deadline of, unless persisting: only one of these is
 // armed at a time, RFC 8985 §8.
 const (
-	timerRTO     = iota
-	timerProbe   // of a tail loss probe
-	timerReorder // of RACK
+	timerRTO     = 0
+	timerProbe   = fTimerProbe   // of a tail loss probe
+	timerReorder = fTimerReorder // of RACK
 )
 
 // Flags of a connection, in flags.
 const (
-	fPassive     = 1 << iota // began as a passive OPEN, RFC 9293 §3.5.2 (MUST-11)
-	fV6                      // decides the default MSS
-	fNagle                   // small segments wait
-	fTimestamps              // negotiated
-	fSACK                    // negotiated
-	fFINQueued               // CLOSE or SHUTDOWN: a FIN follows the last byte
-	fRcvClosed               // the application reads no more
-	fDetached                // the application has let go
-	fPersist                 // dRetransmit is the persist timer
-	fKeepalive               // switched on
-	fRecovery                // in fast recovery
-	fLoss                    // a timeout is being repaired, in slow start
-	fCwndLimited             // cwnd was what stopped Emit since the last ACK
-	fFINReceived             // the peer's FIN was reached in sequence
-	fTiming                  // the RTT of our SYN is being measured
-	fSYNLost                 // a SYN was retransmitted
-	fSYNUnacked              // our SYN is outstanding or not sent yet
-	fPartialACK              // a partial ACK was seen in this recovery
-	fNoReports               // soft errors are not reported
-	fDialogue                // requests and responses alternate
-	fSendSet                 // SetBuffers has set the send buffer
-	fReceiveSet              // SetBuffers has set the receive buffer
-	fPlainSYN    = 1 << 31   // a SYN went that does not ask for ECN, after one that did
+	fPassive      = 1 << iota // began as a passive OPEN, RFC 9293 §3.5.2 (MUST-11)
+	fV6                       // decides the default MSS
+	fNagle                    // small segments wait
+	fTimestamps               // negotiated
+	fSACK                     // negotiated
+	fFINQueued                // CLOSE or SHUTDOWN: a FIN follows the last byte
+	fRcvClosed                // the application reads no more
+	fDetached                 // the application has let go
+	fPersist                  // dRetransmit is the persist timer
+	fKeepalive                // switched on
+	fRecovery                 // in fast recovery
+	fLoss                     // a timeout is being repaired, in slow start
+	fCwndLimited              // cwnd was what stopped Emit since the last ACK
+	fFINReceived              // the peer's FIN was reached in sequence
+	fTiming                   // the RTT of our SYN is being measured
+	fSYNLost                  // a SYN was retransmitted
+	fSYNUnacked               // our SYN is outstanding or not sent yet
+	fPartialACK               // a partial ACK was seen in this recovery
+	fNoReports                // soft errors are not reported
+	fDialogue                 // requests and responses alternate
+	fSendSet                  // SetBuffers has set the send buffer
+	fReceiveSet               // SetBuffers has set the receive buffer
+	fTimerProbe               // dRetransmit is that of a tail loss probe
+	fTimerReorder             // or RACK's
+	fPlainSYN     = 1 << 31   // a SYN went that does not ask for ECN, after one that did
 )
 
 // TCB is a transmission control block, RFC 9293 §3.3.1: one connection. The
 // zero value is in CLOSED. A TCB is not safe for concurrent use.
 type TCB struct {
-	cfg *Config
-	snd sndSpace
-	rcv rcvSpace
-	cc  cc.State
-	out *outstanding // nil while nothing was sent lately
-	fo  *fastOpen    // nil without TCP Fast Open
-	ecn *ecnState    // nil: not in use
-	in  *incoming    // nil while nothing large was received lately
+	cfg  *Config
+	snd  sndSpace
+	rcv  rcvSpace
+	cc   cc.State
+	out  *outstanding // nil while nothing was sent lately
+	fo   *fastOpen    // nil without TCP Fast Open
+	ecn  *ecnState    // nil: not in use
+	in   *incoming    // nil while nothing large was received lately
+	path *path        // nil: SND.MSS says all
 
 	deadlines [numDeadlines]mono.Time
 	SRTT      time.Duration // RFC 6298; 0 before the first sample
 	RTTVAR    time.Duration
 	RTO       time.Duration // not backed off
-	progress  mono.Time     // since when the oldest unacknowledged octet waits; 0: nothing does
+	progress  mono.Time     // since when the oldest unacknowledged octet waits, our SYN too; 0: nothing does
 	lastRcv   mono.Time     // last segment from the peer
 	lastSnd   mono.Time     // last data sent, RFC 5681 §4.1
 	challenge mono.Time     // no challenge ACK before this
-	rttStart  mono.Time     // when the SYN was sent
 	recover   Seq           // RFC 6582
 	inflate   uint32        // cwnd on loan during fast recovery, RFC 5681 §3.2
 
@@ -161,7 +164,7 @@ type TCB struct {
 
 	flags     uint32
 	pend      uint8
-	timer     uint8     // what dRetransmit is for
+	arrived   uint8     // LargestArrived, in arrivedUnit
 	why       trace.Why // of what is pending
 	state     State
 	err       Reason
@@ -208,6 +211,10 @@ const (
 	EventFastOpen                     // TakeFastOpenNews has something new
 	EventECN                          // both ends agreed to use ECN or AccECN
 	EventMarked                       // the window was reduced because of congestion marks
+	EventTooBig                       // TakeTooBig has something
+	EventMTUProbe                     // a probe of the path was sent, RFC 4821
+	EventPathFound                    // SearchResult has something new
+	EventBlackHole                    // full-sized segments seem to vanish, RFC 4821 §7.7
 )
 
 // Reason says why a connection ended, or what troubles it.
@@ -290,6 +297,11 @@ func (c *TCB) Deadline() mono.Time {
 }
 
 func (c *TCB) has(f uint32) bool { return c.flags&f != 0 }
+
+// timer is what dRetransmit is for, unless persisting.
+func (c *TCB) timer() uint32 { return c.flags & (fTimerProbe | fTimerReorder) }
+
+func (c *TCB) setTimer(t uint32) { c.flags = c.flags&^(fTimerProbe|fTimerReorder) | t }
 
 // setState moves to another state along an edge of the table.
 func (c *TCB) setState(now mono.Time, to State, on Trigger) { c.change(now, to, on, trace.WhyNone) }

@@ -10,14 +10,17 @@ import (
 // Advance tells the time: deadlines that have passed take effect, RFC 9293
 // §3.10.8. Early or repeated calls are harmless.
 func (c *TCB) Advance(now mono.Time) {
+	if d := c.Deadline(); d.Due(now) && now.Sub(d) > suspended {
+		c.wokeUp(now, now.Sub(d))
+	}
 	if c.deadlines[dRetransmit].Due(now) {
 		c.deadlines[dRetransmit] = 0
 		switch {
 		case c.has(fPersist):
 			c.onPersist(now)
-		case c.timer == timerProbe:
+		case c.timer() == timerProbe:
 			c.onProbeTimeout(now)
-		case c.timer == timerReorder:
+		case c.timer() == timerReorder:
 			c.onReorder(now)
 		default:
 			c.onRTO(now)
@@ -44,6 +47,31 @@ func (c *TCB) Advance(now mono.Time) {
 	}
 }
 
+// suspended is how late a deadline must be noticed to mean that the host slept,
+// or was stopped: no timer is that late.
+const suspended = time.Second
+
+// wokeUp takes out of all limits the time in which nothing could be sent or
+// heard. Whoever would be given up now because nobody answered is asked once
+// more.
+func (c *TCB) wokeUp(now mono.Time, slept time.Duration) {
+	if c.progress != 0 {
+		c.progress = min(c.progress.Add(slept), now)
+	}
+	c.flags &^= fTiming // it would count the sleep
+	c.lastRcv = min(c.lastRcv.Add(slept), now)
+	if c.keepSent > 0 {
+		c.keepSent = min(c.keepSent, max(c.keepCount, 1)-1)
+	}
+	limit := c.cfg.Retries
+	if c.has(fSYNUnacked) {
+		limit = c.synRetries()
+	}
+	if limit > 0 {
+		c.expiries = min(c.expiries, limit-1)
+	}
+}
+
 // armRetransmit starts the retransmission timer anew: for a tail loss probe
 // where that is allowed, when the RTO would expire at the latest (RFC 8985 §7.2),
 // else for the RTO.
@@ -62,13 +90,15 @@ func (c *TCB) armRetransmit(now mono.Time) {
 	if d == rto && rto < now.Add(c.RTO) {
 		return // R2 comes first
 	}
-	c.deadlines[dRetransmit], c.timer = d, timerProbe
+	c.deadlines[dRetransmit] = d
+	c.setTimer(timerProbe)
 }
 
 // armReorder waits for what may only be reordered, RFC 8985 §6.2.
 func (c *TCB) armReorder(now mono.Time, wait time.Duration) {
 	c.flags &^= fPersist
-	c.deadlines[dRetransmit], c.timer = now.Add(wait), timerReorder
+	c.deadlines[dRetransmit] = now.Add(wait)
+	c.setTimer(timerReorder)
 }
 
 // onReorder is the reordering timer of RACK: what has not arrived by now is
@@ -82,7 +112,10 @@ func (c *TCB) onReorder(now mono.Time) {
 	o.news = news{}
 	c.grounds(trace.WhyReordering)
 	wait := c.detectLoss(now)
-	if o.board.lost > 0 && !c.has(fRecovery|fLoss) {
+	if c.path != nil {
+		c.pathACKed(now)
+	}
+	if o.board.lost > 0 && !c.has(fRecovery|fLoss) && !c.onlyProbeLost() {
 		c.enterRecovery(now, uint32(c.snd.MAX-c.snd.UNA))
 		if !c.ownsRecovery() {
 			c.startPRR(0)
@@ -101,7 +134,7 @@ func (c *TCB) onReorder(now mono.Time) {
 // RTO.
 func (c *TCB) armRTO(now mono.Time) {
 	c.flags &^= fPersist
-	c.timer = timerRTO
+	c.setTimer(timerRTO)
 	if c.progress == 0 {
 		c.progress = now
 	}
@@ -143,6 +176,12 @@ func (c *TCB) onRTO(now mono.Time) {
 		c.flags &^= fTiming // Karn
 		c.snd.NXT = c.snd.UNA
 	} else {
+		c.probeTimedOut()
+		if c.confirmClaim(now) { // the size is to blame, not congestion
+			c.armRTO(now)
+			return
+		}
+		c.suspectBlackHole(now)
 		c.repairTimeout(now)
 	}
 	c.backoff = min(c.backoff+1, 30)

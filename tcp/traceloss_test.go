@@ -154,9 +154,9 @@ func TestTracePathMTU(t *testing.T) {
 	p, d := diaried(t)
 	spread(p, 2, "0s")
 	d.lines = nil
-	p.Do("the path narrows", func(now mono.Time, c *tcp.TCB) { c.PathMTU(now, 600) })
+	p.Do("the path narrows", func(now mono.Time, c *tcp.TCB) { c.PathMTU(now, 65535, 600) })
 	p.Drop()
-	d.want(t, "lost 0+2000 path mtu", "out 0+2000 path mtu")
+	d.want(t, "lost 0+1000 path mtu", "lost 1000+1000 path mtu", "out 0+2000 path mtu")
 }
 
 // An event has the SACK blocks themselves, of segments in both directions, and

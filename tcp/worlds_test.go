@@ -1,7 +1,9 @@
 package tcp_test
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/handfast/handfast/internal/tcptest"
 	"github.com/handfast/handfast/mono"
@@ -98,6 +100,26 @@ func TestResetIsNoEOF(t *testing.T) {
 	p.WantEOF(false)
 }
 
+// Of a burst that left in two packets a part of the first has arrived: the rest
+// of it is not lost yet, although the second is not outrun either. RFC 8985 §6.2.
+func TestBurstIsJudgedInOrder(t *testing.T) {
+	p := tcptest.Established(t, tcptest.RTT(10*time.Millisecond), tcptest.Config(func(c *tcp.Config) { c.InitialWindow = 20 }))
+	p.Write(6000)
+	p.Write(6000)
+	p.Drop()
+	for i := range 3 {
+		p.At([]string{"10ms", "10500us", "11ms"}[i])
+		p.Recv(fmt.Sprintf("< . 1:1(0) ack 1 <nop,nop,sack 1001:%d>", 2001+1000*i))
+	}
+	p.Want("> . 1:1001(1000) ack 1")
+	p.WantNothing("only the first is lost")
+	if i := p.Info(); i.SACKed != 3000 || i.Lost != 0 || i.Retransmits != 1 {
+		t.Errorf("%d SACKed, %d lost, %d retransmissions", i.SACKed, i.Lost, i.Retransmits)
+	}
+	p.At("20ms")
+	p.Recv("< . 1:1(0) ack 12001")
+}
+
 // The least MTU that a device can have, 68 octets, bounds segments also when it
 // comes while the connection lives. RFC 791 §3.2.
 func TestPathMTUFallsToLeast(t *testing.T) {
@@ -109,14 +131,16 @@ func TestPathMTUFallsToLeast(t *testing.T) {
 	p.Want("> P. 1:61(60) ack 1 cut 28")
 }
 
-// A path that narrows before the SYN is acknowledged, when CLOSE has already
-// sent a FIN behind it: what is sent again begins after the SYN, which has a
-// timer of its own. RFC 9293 §3.10.4.
-func TestPathNarrowsWithSYNAndFINUnacknowledged(t *testing.T) {
+// A path that loses what is on its way before the SYN is acknowledged, when
+// CLOSE has already sent a FIN behind it: what is sent again begins after the
+// SYN, which has a timer of its own. RFC 9293 §3.10.4.
+func TestPathLostWithSYNAndFINUnacknowledged(t *testing.T) {
 	p := tcptest.SynReceived(t)
 	p.Close()
 	p.Want("> F. 1:1(0) ack 1")
 	pathMTU(p, 500)
+	p.WantNothing("a FIN fits into any path")
+	p.Do("path lost", func(now mono.Time, c *tcp.TCB) { c.PathLost(now) })
 	p.Want("> F. 1:1(0) ack 1")
 	p.WantNothing("the SYN waits for its timer")
 	p.WantState(tcp.FinWait1)

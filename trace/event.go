@@ -75,6 +75,8 @@ const (
 	WhyPathMTU      // lost: it is longer than the path carries
 	WhyFRTO         // new data before anything else is sent again, RFC 5682
 	WhyWindowOpened // lost: it met a closed window
+	WhyMTUProbe     // larger than others, to find the path's MTU, RFC 4821
+	WhyBlackHole    // full-sized segments seem to vanish, RFC 4821 §7.7
 	WhyEnd          // not a reason: how many there are
 )
 

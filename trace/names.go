@@ -80,6 +80,8 @@ var whys = [WhyEnd]string{
 	WhyPathMTU:           "path mtu",
 	WhyFRTO:              "f-rto",
 	WhyWindowOpened:      "window opened",
+	WhyMTUProbe:          "mtu probe",
+	WhyBlackHole:         "black hole",
 }
 
 // String returns the reason in lower-case words, "none" for the zero Why, "?"

@@ -34,6 +34,7 @@ type setup struct {
 	rtt        time.Duration
 	probes     bool
 	pacing     bool
+	searches   tcp.MTUProbing
 	room       uint32
 	taken      *tcp.FastOpenCookie // a listener takes data on SYNs with a cookie; not empty: and gives this one
 }
@@ -69,7 +70,7 @@ func (s *setup) config() *tcp.Config {
 	cfg.NoTimestamps = !s.timestamps
 	cfg.NoWindowScale = !s.scaled
 	cfg.WindowScale = s.scale
-	cfg.NoTLP, cfg.NoPacing = !s.probes, !s.pacing
+	cfg.NoTLP, cfg.NoPacing, cfg.MTUProbing = !s.probes, !s.pacing, s.searches
 	for _, change := range s.change {
 		change(cfg)
 	}
@@ -105,6 +106,10 @@ func PeerMSS(n uint16) Option {
 
 // TailLossProbes lets the connection send them, RFC 8985 §7.
 func TailLossProbes(s *setup) { s.probes = true }
+
+// MTUProbing says when the connection looks for the size of its path, RFC 4821;
+// without it, never.
+func MTUProbing(m tcp.MTUProbing) Option { return func(s *setup) { s.searches = m } }
 
 // Pacing lets the connection spread its departures.
 func Pacing(s *setup) { s.pacing = true }

@@ -59,6 +59,22 @@ func (p *Conn) Drop() int {
 	return n
 }
 
+// Data is a segment with data that left, or a super-segment: its relative number,
+// how many octets, and how many in each piece; 0: it is one.
+type Data struct{ Seq, Len, Cut int }
+
+// TakeData returns what was sent with data and not wanted, and forgets all that
+// was sent: for tests with a peer of their own.
+func (p *Conn) TakeData() (all []Data) {
+	for _, s := range p.out {
+		if s.line.Len > 0 {
+			all = append(all, Data{int(s.line.Seq), int(s.line.Len), int(s.line.Cut)})
+		}
+	}
+	p.out = nil
+	return all
+}
+
 // log is the conversation so far.
 type log struct {
 	text []byte
