@@ -391,7 +391,7 @@ func (c *TCB) keepOutOfOrder(now mono.Time, seg *Segment, fin bool, finAt Seq) {
 		seg.Data.Release()
 	}
 	most := c.outOfOrderLimit()
-	if 2*q.charged > most && q.count < tightRanges {
+	if q.charged > most/2 && q.charged <= most && most <= tightQueue {
 		tighten(&seg.Data)
 	}
 	for q.charged > most && q.count > 0 { // T-RES-06

@@ -189,12 +189,13 @@ func (c *TCB) outOfOrderLimit() uint32 {
 }
 
 // A peer whose small segments are lost one by one must not lose more by our
-// bounds: while there are few ranges, what is small for its buffer moves to one
-// of its own when the queue runs full, and costs tightBytes at least, about what
-// the range itself takes.
+// bounds: when a queue of at most tightQueue bytes is half full, and until it is
+// full, what is small for its buffer moves to one of its own, and costs
+// tightBytes at least, about what the range itself takes. Larger queues hold
+// enough as it is.
 const (
-	tightRanges = 256
-	tightBytes  = 128
+	tightQueue = 512 << 10
+	tightBytes = 128
 )
 
 // tighten replaces a payload that is small for its buffer by a copy.
