@@ -100,9 +100,6 @@ func (c *TCB) newACK(now mono.Time, seg *Segment) {
 			c.armRetransmit(now)
 		}
 		if c.out != nil && !c.has(fPersist) && c.out.reneged(c.snd.UNA) { // it will not come without a timeout
-			if c.timer() != timerRTO {
-				c.armRTO(now)
-			}
 			c.deadlines[dRetransmit] = min(c.deadlines[dRetransmit], now.Add(max(c.SRTT/2, renegingDelay)))
 		}
 	}

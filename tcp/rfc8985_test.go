@@ -625,6 +625,7 @@ func TestR8985_7_4_ProbeAcked(t *testing.T) {
 			if i := p.Info(); i.Cwnd < before.Cwnd {
 				t.Errorf("cwnd from %d to %d before anything is known", before.Cwnd, i.Cwnd)
 			}
+			p.WantDeadline("none") // all is acknowledged
 			more(p)
 			i := p.Info()
 			if reduced := i.Cwnd < before.Cwnd; reduced != c.reduce || i.Recovery {

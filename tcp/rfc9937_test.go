@@ -211,9 +211,8 @@ func TestR9937_6_2c_SafeACK(t *testing.T) {
 
 // The first transmission of an episode leaves whatever the window says. RFC 9937 §6.2.
 func TestR9937_6_2d_ForcedRetransmit(t *testing.T) {
-	// ssthresh is two segments of 20 with this algorithm: by proportion nothing
-	// would leave after one of 20 arrived but for rounding up, and below ssthresh
-	// nothing may leave at all.
+	// Six segments were sent, three are SACKed and one is lost: ssthresh, two
+	// segments, is in flight, and nothing more may leave by the bound.
 	p := flightOf(t, 4)
 	p.Recv(sackLine(0, 1, 2))
 	p.Recv(sackLine(0, 1, 3))
@@ -221,10 +220,10 @@ func TestR9937_6_2d_ForcedRetransmit(t *testing.T) {
 	p.Recv(sackLine(0, 1, 4))
 	p.Want(line("> . %d:%d(1000) ack 1", at(0), at(1)))
 	i := p.Info()
-	if i.SSThresh != 2000 || i.Cwnd < 1000 || !i.Recovery {
-		t.Errorf("cwnd %d, ssthresh %d, recovery %v", i.Cwnd, i.SSThresh, i.Recovery)
+	if i.SSThresh != 2000 || i.Cwnd != 3000 || i.InFlight != 3000 || !i.Recovery {
+		t.Errorf("cwnd %d, ssthresh %d, %d in flight, recovery %v", i.Cwnd, i.SSThresh, i.InFlight, i.Recovery)
 	}
-	p.Drop()
+	p.WantNothing("one was forced")
 
 	// By the reordering timer, without an ACK: one segment more than in flight.
 	p = flightOf(t, 20)
