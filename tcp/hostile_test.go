@@ -306,3 +306,76 @@ func TestUserTimeoutCountsFromProgress(t *testing.T) {
 		t.Errorf("the new limit acts in %v", d)
 	}
 }
+
+// What is acknowledged while losses are repaired may have arrived long ago: the
+// smallest RTT is not replaced by how long it waited, however old it is, or RACK
+// would learn nothing from retransmissions any more.
+func TestRepairRaisesNoSmallestRTT(t *testing.T) {
+	p, c := linux(t, nil)
+	c.Queue(p.now, zeros(3*1460))
+	emitAll(c, p.now)
+	o := c.needOutstanding(p.now)
+	o.minRTT, o.minRTTAt = 10*time.Millisecond, p.now
+	for !c.has(fLoss) { // the probe, then the timeout
+		p.now = c.Deadline()
+		c.Advance(p.now)
+		emitAll(c, p.now)
+	}
+	p.now = p.now.Add(minRTTWindow + time.Second) // the path was cut
+	s := Segment{SEQ: c.rcv.NXT, ACK: c.snd.UNA, WND: 1000, Flags: wire.FlagACK}
+	s.Opts.Has, s.Opts.NSACK = wire.HasSACK, 1
+	s.Opts.SACK[0] = [2]uint32{uint32(c.snd.UNA + 1460), uint32(c.snd.UNA + 2*1460)}
+	c.Arrive(p.now, &s)
+	if o.minRTT != 10*time.Millisecond {
+		t.Errorf("the smallest RTT is %v", o.minRTT)
+	}
+	if c.SRTT > c.cfg.MaxRTO {
+		t.Errorf("SRTT is %v, beyond the largest RTO", c.SRTT)
+	}
+}
+
+// However low the rate, a packet does not put the next one off by more than a
+// second: with nothing in flight no ACK comes that would raise the rate.
+func TestPacingDoesNotStall(t *testing.T) {
+	q := pace{rate: 1}
+	now := mono.Start
+	q.spend(now, 1460)
+	if wait := q.departure.Sub(now); wait > time.Second {
+		t.Errorf("the next packet waits for %v", wait)
+	}
+}
+
+// What only may be lost is not sent again beyond a window that has shrunk.
+func TestUncertainStaysInAShrunkWindow(t *testing.T) {
+	p, c := linux(t, func(cfg *Config) { cfg.NoRACK, cfg.NoPacing = true, true })
+	c.Queue(p.now, zeros(10*1460))
+	emitAll(c, p.now)
+	una := c.snd.UNA
+	for i := 6; i <= 9; i++ {
+		s := Segment{SEQ: c.rcv.NXT, ACK: una, WND: uint16(2 * 1460 >> c.snd.scale), Flags: wire.FlagACK}
+		s.Opts.Has, s.Opts.NSACK = wire.HasSACK, 1
+		s.Opts.SACK[0] = [2]uint32{uint32(una.Add(5 * 1460)), uint32(una.Add(i * 1460))}
+		c.Arrive(p.now, &s)
+	}
+	b := &c.out.board
+	b.assign(una, una.Add(2*1460), span{kind: spanAgain, record: c.out.again.next()})
+	c.out.again.push(record{start: una, end: una.Add(2 * 1460), at: p.now})
+	for i := 0; i < len(b.spans); i++ { // nothing is known to be lost
+		if s := b.spans[i]; s.kind.isLost() {
+			b.assign(s.start, s.end, span{})
+			i = -1
+		}
+	}
+	c.pend &^= pendRetransmit
+	c.cc.Cwnd = 100 * 1460
+	if !c.has(fRecovery) {
+		t.Fatal("no recovery")
+	}
+	var s Segment
+	for c.Emit(p.now, &s, 0) {
+		if s.Data.Len() > 0 && !s.SEQ.Less(una.Add(int(c.snd.WND))) {
+			t.Errorf("%v with a window of %d from %d", &s, c.snd.WND, una)
+		}
+		s.Data.Release()
+	}
+}

@@ -17,6 +17,9 @@ type pace struct {
 const (
 	paceAhead  = time.Millisecond     // what may leave at once, as a time
 	paceCredit = 2 * time.Millisecond // how late a timer may be without slowing a connection down
+	// paceLongest is the longest that one packet puts the next off: the rate may
+	// be another by then, and nothing else would tell. Linux' fq has it, too.
+	paceLongest = time.Second
 	// paceFree segments leave at the beginning without being spread, as with
 	// Linux: RFC 6928 §2 lets the initial window out at once.
 	paceFree = 10
@@ -30,7 +33,7 @@ func (p *pace) spend(now mono.Time, n uint32) {
 	}
 	p.departure = base
 	if p.rate > 0 {
-		p.departure = base.Add(time.Duration(uint64(n) * uint64(time.Second) / p.rate))
+		p.departure = base.Add(min(time.Duration(uint64(n)*uint64(time.Second)/p.rate), paceLongest))
 	}
 	if p.departure >= now {
 		p.waiting = false

@@ -85,11 +85,14 @@ func (c *TCB) echoesOlder(seg *Segment, at mono.Time) bool {
 		int32(seg.Opts.TSEcr-c.tsNow(at)) < 0
 }
 
-// noteMinRTT keeps the smallest RTT of the last minutes.
+// noteMinRTT keeps the smallest RTT of the last minutes. While losses are
+// repaired it only becomes less: what is acknowledged then may have arrived long
+// ago, and a retransmission that takes less time than the smallest RTT says
+// nothing to RACK, so that one wrong sample would outlast the repair.
 func (c *TCB) noteMinRTT(now mono.Time, rtt time.Duration) {
 	o := c.out
 	rtt = max(rtt, minRTTSample)
-	if o.minRTT == 0 || rtt <= o.minRTT || now.Sub(o.minRTTAt) > minRTTWindow {
+	if o.minRTT == 0 || rtt <= o.minRTT || now.Sub(o.minRTTAt) > minRTTWindow && !c.has(fRecovery|fLoss) {
 		o.minRTT, o.minRTTAt = rtt, now
 	}
 }

@@ -57,15 +57,18 @@ func (c *TCB) emitUncertain(now mono.Time, seg *Segment) bool {
 		c.cwndRoom() < mss || !c.mayDepart(now) {
 		return false
 	}
+	window := func(from Seq) bool { return from.Less(c.snd.UNA.Add(int(c.snd.WND))) } // which may have shrunk
 	if from, to, ok := o.board.firstHole(c.snd.UNA); ok {
-		return c.emitRange(now, seg, from, min(to.Sub(from), mss), trace.WhyFastRetransmit)
+		return window(from) && c.emitRange(now, seg, from, min(to.Sub(from), mss), trace.WhyFastRetransmit)
 	}
 	from, to := o.board.lastHole(c.snd.UNA, c.snd.MAX)
 	if o.prr.rescued || from == to {
 		return false
 	}
+	if from = maxSeq(from, to.Add(-mss)); !window(from) {
+		return false
+	}
 	o.prr.rescued = true
-	from = maxSeq(from, to.Add(-mss))
 	return c.emitRange(now, seg, from, to.Sub(from), trace.WhyFastRetransmit)
 }
 

@@ -32,9 +32,10 @@ func (c *TCB) measure(now mono.Time, seg *Segment, advanced bool) {
 	}
 }
 
-// sampleRTT is RFC 6298 §2.2 and §2.3.
+// sampleRTT is RFC 6298 §2.2 and §2.3. A sample beyond the largest RTO tells how
+// long the path was cut, and would hold pacing and RACK back for as long again.
 func (c *TCB) sampleRTT(now mono.Time, r time.Duration) {
-	r = max(r, minRTTSample)
+	r = min(max(r, minRTTSample), c.cfg.MaxRTO)
 	if c.out != nil {
 		c.out.tail.stale = false
 	}
