@@ -19,7 +19,9 @@ type effect struct {
 }
 
 // effects are those of all settings.
-func effects() []effect { return append(append(tcpEffects(), lossEffects()...), engineEffects()...) }
+func effects() []effect {
+	return append(append(append(tcpEffects(), lossEffects()...), engineEffects()...), pathEffects()...)
+}
 
 // Each setting does what it says.
 func TestSysctlEffects(t *testing.T) {

@@ -130,8 +130,8 @@ func TestRunNotices(t *testing.T) {
 // same; the text says everything.
 func TestWithout(t *testing.T) {
 	for seed := uint64(1); seed < 300; seed++ {
-		s := GenerateWith(seed, EveryFault)
-		u := s.Without(EveryFault)
+		s := GenerateWith(seed, AllFaults)
+		u := s.Without(AllFaults)
 		if u.Faults != 0 || len(u.Events) != 0 || u.Box != [2]Box{} {
 			t.Fatalf("seed %d: %v remains, with %d events and %+v", seed, u.Faults, len(u.Events), u.Box)
 		}

@@ -36,14 +36,22 @@ func (g *generator) boxes(s *Scenario, rtt time.Duration, mtu int) {
 	}
 }
 
-// hole draws the largest packet that passes a black hole.
+// hole draws the largest packet that passes a black hole, 0 if all must: below
+// leastHole no connection could be made.
 func (g *generator) hole(mtu int) int {
 	least := minimumMTU6
 	if mtu <= least {
-		least = mtu / 2
+		least = max(mtu/2, leastHole)
+	}
+	if mtu <= least {
+		return 0
 	}
 	return least + g.IntN(mtu-least)
 }
+
+// leastHole is a packet of the smallest segments that timeouts lead to: IP and
+// TCP headers and 48 octets of options and data (RFC 4821 §7.7).
+const leastHole = 88
 
 // crossing draws connections of other hosts over the same wire.
 func (g *generator) crossing(s *Scenario, mtu int, rtt time.Duration) {

@@ -15,32 +15,29 @@ type Class uint32
 
 // The classes of faults that a Scenario may have.
 const (
-	Loss       Class = 1 << iota // packets lost one by one
-	Burst                        // packets lost in runs
-	Reorder                      // packets held back
-	Duplicate                    // packets that come twice
-	Corrupt                      // a bit flipped
-	Jitter                       // delays that vary
-	Slow                         // a narrow wire with a short queue
-	Partition                    // wires cut for a while, one or both ways
-	Crash                        // hosts lose power and start again, or close their listeners for a while
-	Batch                        // packets handed over late and together, late timers
-	Change                       // delay and loss change on the way
-	Narrow                       // the path's MTU falls, and ICMP says so
-	ACKs                         // ACKs that wait, that are gathered, of which few pass
-	Marks                        // congestion marks, at random and above a length of the queue
-	Rates                        // the wire becomes up to ten times slower and faster
-	Device                       // the MTU of a host's device changes
-	Police                       // a token bucket
-	Middlebox                    // options stripped, ECN and reserved bits cleared
-	Sleep                        // hosts suspended for a while: their clock jumps
-	Crossing                     // two or four more hosts talk over the same wire
-	Scarce                       // hosts with little memory for the queues of all connections
-	BlackHole                    // packets above a size vanish, and nothing says so
-	EveryFault Class = 1<<iota - 1
-	// AllFaults are the classes that Generate draws from. Before a black hole
-	// a TCP that does not probe for the path's MTU can only time out.
-	AllFaults = EveryFault &^ BlackHole
+	Loss      Class = 1 << iota // packets lost one by one
+	Burst                       // packets lost in runs
+	Reorder                     // packets held back
+	Duplicate                   // packets that come twice
+	Corrupt                     // a bit flipped
+	Jitter                      // delays that vary
+	Slow                        // a narrow wire with a short queue
+	Partition                   // wires cut for a while, one or both ways
+	Crash                       // hosts lose power and start again, or close their listeners for a while
+	Batch                       // packets handed over late and together, late timers
+	Change                      // delay and loss change on the way
+	Narrow                      // the path's MTU falls, and ICMP says so
+	ACKs                        // ACKs that wait, that are gathered, of which few pass
+	Marks                       // congestion marks, at random and above a length of the queue
+	Rates                       // the wire becomes up to ten times slower and faster
+	Device                      // the MTU of a host's device changes
+	Police                      // a token bucket
+	Middlebox                   // options stripped, ECN and reserved bits cleared
+	Sleep                       // hosts suspended for a while: their clock jumps
+	Crossing                    // two or four more hosts talk over the same wire
+	Scarce                      // hosts with little memory for the queues of all connections
+	BlackHole                   // packets above a size vanish, and nothing says so
+	AllFaults Class = 1<<iota - 1
 )
 
 var classNames = [...]string{"loss", "burst", "reorder", "duplicate", "corrupt", "jitter", "slow", "partition", "crash", "batch",
