@@ -150,8 +150,9 @@ func TestKernelPingsUs(t *testing.T) {
 	})
 }
 
-// shuttle carries packets from one device to another until either is closed.
-func shuttle(from, to link.Device) {
+// shuttle carries packets of up to most bytes from one device to another until
+// either is closed; larger ones vanish.
+func shuttle(from, to link.Device, most int) {
 	in, out := from.Queues()[0], to.Queues()[0]
 	var batch [16]*pkt.Packet
 	for {
@@ -159,16 +160,25 @@ func shuttle(from, to link.Device) {
 		if err != nil {
 			return
 		}
+		kept := batch[:0]
 		for _, p := range batch[:n] { // what was read without offloads is one frame
+			if p.Len() > most {
+				p.Release()
+				continue
+			}
 			p.Csum = pkt.CsumUnknown
+			kept = append(kept, p)
 		}
-		out.Write(batch[:n])
+		if len(kept) > 0 {
+			out.Write(kept)
+		}
 	}
 }
 
 // beyond makes a second kernel behind the lab's, which becomes a router with
-// a narrow link to it. It returns the namespace and its address.
-func (l *lab) beyond(mtu int) (*oracle.Namespace, netip.Addr) {
+// a link of mtu bytes to it, in which packets of more than hole bytes vanish. It
+// returns the namespace and its address.
+func (l *lab) beyond(mtu, hole int) (*oracle.Namespace, netip.Addr) {
 	l.Helper()
 	far := oracle.New(l)
 	near4, near6 := netip.MustParsePrefix("10.8.0.1/24"), netip.MustParsePrefix("fd08::1/64")
@@ -195,8 +205,8 @@ func (l *lab) beyond(mtu int) (*oracle.Namespace, netip.Addr) {
 		l.Fatal(err)
 	}
 	l.Cleanup(func() { b.Close() })
-	go shuttle(a, b)
-	go shuttle(b, a)
+	go shuttle(a, b, hole)
+	go shuttle(b, a, hole)
 	if l.v6 {
 		return far, far6.Addr()
 	}
@@ -208,7 +218,7 @@ func (l *lab) beyond(mtu int) (*oracle.Namespace, netip.Addr) {
 func TestPathMTU(t *testing.T) {
 	const mtu = 1300
 	everyWay(t, func(l *lab) {
-		far, addr := l.beyond(mtu)
+		far, addr := l.beyond(mtu, mtu)
 		ln, err := far.Listen("tcp", netip.AddrPortFrom(addr, 80).String())
 		if err != nil {
 			l.Fatal(err)
@@ -241,6 +251,52 @@ func TestPathMTU(t *testing.T) {
 		defer u.Close()
 		if err := datagramArrives(l.host, u, 1400); err != nil {
 			l.Error(err)
+		}
+	})
+}
+
+// Behind the router packets above a size vanish in both directions, and nobody
+// says so: what we send arrives, and what the kernel sends to us, which is made
+// to look for the path's MTU as we do. RFC 4821 §7.7.
+func TestBlackHole(t *testing.T) {
+	const hole, size = 1350, 1 << 20
+	each(t, setup{}, func(l *lab) {
+		far, addr := l.beyond(1500, hole)
+		far.Sysctl(l, "net/ipv4/tcp_mtu_probing", "1")
+		ln, err := far.Listen("tcp", netip.AddrPortFrom(addr, 80).String())
+		if err != nil {
+			l.Fatal(err)
+		}
+		defer ln.Close()
+		for i := range 2 {
+			c, err := l.host.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				l.Fatal(err)
+			}
+			ln.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
+			k, err := ln.Accept()
+			if err != nil {
+				l.Fatal(err)
+			}
+			p := l.paired(c, k)
+			start := time.Now()
+			if err := carry(p.ours, p.kernel, 14, size); err != nil {
+				l.Errorf("connection %d, to the kernel: %v: %+v", i, err, p.ours.Info())
+			}
+			info, took := p.ours.Info(), time.Since(start)
+			if info.PathMTU > hole || info.PathMTU < hole-100 {
+				l.Errorf("connection %d: packets of %d bytes through a hole of %d", i, info.PathMTU, hole)
+			}
+			if i == 1 && took > time.Second {
+				l.Errorf("the second connection took %v", took)
+			}
+			if i == 0 {
+				if err := carry(p.kernel, p.ours, 15, size); err != nil {
+					l.Errorf("from the kernel: %v", err)
+				}
+			}
+			p.ours.Close()
+			p.kernel.Close()
 		}
 	})
 }
