@@ -70,7 +70,7 @@ func (wide) OnRTO(*cc.State, *cc.Loss, bool)                   {}
 func TestSmallMSSAndHostileSACK(t *testing.T) {
 	acks := 200_000
 	if raceEnabled || testing.Short() {
-		acks = 20_000
+		acks = 10_000
 	}
 	cfg := DefaultConfig(ProfileLinux)
 	cfg.NoTimestamps, cfg.SendBuffer, cfg.InitialWindow = true, 16<<20, 1000
