@@ -11,9 +11,9 @@ import (
 // Cases", in its order: Startup, Drain and ProbeBW.
 
 const (
-	mbit  = 1_000_000
-	ms    = time.Millisecond
-	bbrMS = 40 * ms // round trip of most tests
+	mbit       = 1_000_000
+	ms         = time.Millisecond
+	bbrTestRTT = 40 * ms // round trip of most tests
 )
 
 // took reports whether the flow ever went from one state to the other.
@@ -30,7 +30,7 @@ func within(got, want, p uint64) bool {
 // known within 2 %.
 func TestBBR_fp_StartupPlateau(t *testing.T) {
 	for _, bits := range []uint64{mbit, 20 * mbit, 100 * mbit} {
-		for _, rtt := range []time.Duration{5 * ms, bbrMS, 500 * ms} {
+		for _, rtt := range []time.Duration{5 * ms, bbrTestRTT, 500 * ms} {
 			w := newBBRWorld(t, 1, bits, rtt, 100)
 			w.limit = max(w.limit, 100*bbrTestMSS)
 			f := w.addFlow()
@@ -72,7 +72,7 @@ func TestBBR_sl_StartupLoss(t *testing.T) {
 
 // Drain paces at half the bandwidth until what is in flight is the BDP.
 func TestBBR_dr_Inflight(t *testing.T) {
-	w := newBBRWorld(t, 1, 20*mbit, bbrMS, 100)
+	w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100)
 	f := w.addFlow()
 	w.untilMode(f, bbrDrain, 5*time.Second)
 	start := f.b.drainStartRound
@@ -95,7 +95,7 @@ func TestBBR_dr_Inflight(t *testing.T) {
 
 // Drain ends after three rounds, whatever is in flight.
 func TestBBR_dr_Rounds(t *testing.T) {
-	w := newBBRWorld(t, 1, 20*mbit, bbrMS, 100)
+	w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100)
 	f := w.addFlow()
 	w.untilMode(f, bbrDrain, 5*time.Second)
 	w.rate /= 4 // slower than Drain sends
@@ -108,7 +108,7 @@ func TestBBR_dr_Rounds(t *testing.T) {
 
 // ProbeBW_UP ends when three rounds bring less than 25 % more.
 func TestBBR_fp_UpPlateau(t *testing.T) {
-	w := newBBRWorld(t, 1, 20*mbit, bbrMS, 100)
+	w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100)
 	f := w.addFlow()
 	w.untilMode(f, bbrUp, 10*time.Second)
 	rounds := f.b.roundCount
@@ -125,7 +125,7 @@ func TestBBR_fp_UpPlateau(t *testing.T) {
 // such loss says nothing about how much the path takes, so inflight_longterm
 // stays.
 func TestBBR_ls_UpLossApplicationLimited(t *testing.T) {
-	w := newBBRWorld(t, 1, 20*mbit, bbrMS, 100)
+	w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100)
 	f := w.addFlow()
 	w.untilMode(f, bbrUp, 10*time.Second)
 	f.appRate = w.rate / 2
@@ -143,7 +143,7 @@ func TestBBR_ls_UpLossApplicationLimited(t *testing.T) {
 // Without loss, a program that sends less than the path takes keeps BBR in
 // Startup, or in ProbeBW_UP.
 func TestBBR_fp_StaysApplicationLimited(t *testing.T) {
-	w := newBBRWorld(t, 1, 20*mbit, bbrMS, 10)
+	w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 10)
 	f := w.addFlow()
 	f.appRate = w.rate / 10
 	w.run(9 * time.Second)
@@ -151,7 +151,7 @@ func TestBBR_fp_StaysApplicationLimited(t *testing.T) {
 		t.Errorf("Startup was left: %v", f.log)
 	}
 
-	w = newBBRWorld(t, 1, 20*mbit, bbrMS, 100)
+	w = newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100)
 	f = w.addFlow()
 	w.untilMode(f, bbrProbeRTT, 15*time.Second) // the next one is 10 s away
 	w.untilMode(f, bbrUp, 5*time.Second)
@@ -166,7 +166,7 @@ func TestBBR_fp_StaysApplicationLimited(t *testing.T) {
 // ProbeBW_DOWN paces at 90 % until what is in flight leaves headroom below both
 // inflight_longterm and the BDP.
 func TestBBR_st_DownInflight(t *testing.T) {
-	w := newBBRWorld(t, 1, 20*mbit, bbrMS, 5)
+	w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 5)
 	f := w.addFlow()
 	w.until("loss while probing", 10*time.Second, func() bool { return f.b.inflightLongterm != bbrNoVolume })
 	w.untilMode(f, bbrUp, 10*time.Second)
@@ -192,7 +192,7 @@ func TestBBR_st_DownInflight(t *testing.T) {
 // ProbeBW_DOWN ends in ProbeBW_REFILL when the time to probe comes before the
 // queue is gone.
 func TestBBR_pw_DownTime(t *testing.T) {
-	w := newBBRWorld(t, 1, 20*mbit, bbrMS, 100)
+	w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100)
 	f := w.addFlow()
 	w.untilMode(f, bbrUp, 10*time.Second)
 	w.untilMode(f, bbrDown, 10*time.Second)
@@ -207,7 +207,7 @@ func TestBBR_pw_DownTime(t *testing.T) {
 // When min_rtt is 10 s old, ProbeRTT halves what is in flight, of the old
 // estimate and not of the queue's, for 200 ms and a round, and ProbeBW goes on.
 func TestBBR_mr_ProbeRTT(t *testing.T) {
-	w := newBBRWorld(t, 1, 20*mbit, bbrMS, 100)
+	w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100)
 	f := w.addFlow()
 	w.run(3 * time.Second)
 	stamp, old := f.b.minRTTStamp, f.b.minRTT
@@ -246,7 +246,7 @@ func TestBBR_mr_ProbeRTT(t *testing.T) {
 // A connection that was idle while min_rtt grew old does not need ProbeRTT; it
 // keeps its window and paces at its bandwidth.
 func TestBBR_idle_SkipsProbeRTT(t *testing.T) {
-	w := newBBRWorld(t, 1, 20*mbit, bbrMS, 100)
+	w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100)
 	f := w.addFlow()
 	w.untilMode(f, bbrUp, 10*time.Second) // where the gain is not 1
 	f.paused = true

@@ -10,7 +10,7 @@ import (
 // Startup finds the bandwidth although ACKs arrive in bursts, and the window
 // grows by what bursts of them acknowledge.
 func TestBBR_AggregationInStartup(t *testing.T) {
-	w := newBBRWorld(t, 1, 40*mbit, bbrMS, 100)
+	w := newBBRWorld(t, 1, 40*mbit, bbrTestRTT, 100)
 	w.aggregate = 20 * ms
 	f := w.addFlow()
 	var cwnd, extra uint32
@@ -36,7 +36,7 @@ func TestBBR_AggregationInStartup(t *testing.T) {
 // window, large enough for the silence between them; ten rounds after their end
 // both are small again.
 func TestBBR_AggregationInCruise(t *testing.T) {
-	w := newBBRWorld(t, 1, 40*mbit, bbrMS, 100)
+	w := newBBRWorld(t, 1, 40*mbit, bbrTestRTT, 100)
 	f := w.addFlow()
 	w.untilMode(f, bbrCruise, 5*time.Second)
 	quiet := f.s.Cwnd
@@ -62,7 +62,7 @@ func TestBBR_AggregationInCruise(t *testing.T) {
 func TestBBR_mc_SubPacketBDP(t *testing.T) {
 	w := newBBRWorld(t, 1, 64_000, 20*ms, 10)
 	w.limit = 40 * bbrTestMSS
-	w.delayedACK = bbrMS
+	w.delayedACK = bbrTestRTT
 	f := w.addFlow()
 	w.untilMode(f, bbrCruise, 60*time.Second)
 	before := f.delivered
@@ -88,7 +88,7 @@ func TestBBR_mc_SubPacketBDP(t *testing.T) {
 // Ten times the bandwidth is found within two probes: while inflight_longterm
 // is the limit, it grows by twice as much in each round.
 func TestBBR_TenTimesFaster(t *testing.T) {
-	w := newBBRWorld(t, 1, 10*mbit, bbrMS, 5)
+	w := newBBRWorld(t, 1, 10*mbit, bbrTestRTT, 5)
 	f := w.addFlow()
 	w.until("inflight_longterm", 10*time.Second, func() bool { return f.b.inflightLongterm != bbrNoVolume })
 	w.untilMode(f, bbrCruise, 10*time.Second)
@@ -120,7 +120,7 @@ func TestBBR_TenTimesFaster(t *testing.T) {
 // A tenth of the bandwidth: loss lowers bw_shortterm at once, and two cycles
 // later max_bw has forgotten the old one.
 func TestBBR_mf_TenTimesSlower(t *testing.T) {
-	w := newBBRWorld(t, 1, 100*mbit, bbrMS, 10)
+	w := newBBRWorld(t, 1, 100*mbit, bbrTestRTT, 10)
 	f := w.addFlow()
 	w.run(3 * time.Second)
 	w.untilMode(f, bbrCruise, 5*time.Second)
@@ -145,7 +145,7 @@ func TestBBR_mf_TenTimesSlower(t *testing.T) {
 // A policer that drops what exceeds its tokens, with a burst of credit: the
 // short-term bounds follow it, and BBR ends near the token rate.
 func TestBBR_ls_Policer(t *testing.T) {
-	w := newBBRWorld(t, 1, 100*mbit, bbrMS, 10)
+	w := newBBRWorld(t, 1, 100*mbit, bbrTestRTT, 10)
 	w.policer = &bbrPolicer{rate: 10 * mbit / 8, burst: 300 * bbrTestMSS, tokens: 300 * bbrTestMSS, last: w.now}
 	f := w.addFlow()
 	w.until("ProbeBW", 10*time.Second, func() bool { return f.b.mode.probeBW() })

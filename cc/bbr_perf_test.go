@@ -17,12 +17,12 @@ func TestBBR_st_EveryTransition(t *testing.T) {
 			seen |= f.b.edges
 		}
 	}
-	clean := newBBRWorld(t, 1, 20*mbit, bbrMS, 10) // the usual cycle
+	clean := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 10) // the usual cycle
 	clean.addFlow()
 	clean.run(30 * time.Second)
 	collect(clean)
 
-	slower := newBBRWorld(t, 1, 20*mbit, bbrMS, 100) // DOWN to REFILL
+	slower := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100) // DOWN to REFILL
 	f := slower.addFlow()
 	slower.untilMode(f, bbrUp, 10*time.Second)
 	slower.untilMode(f, bbrDown, 10*time.Second)
@@ -30,7 +30,7 @@ func TestBBR_st_EveryTransition(t *testing.T) {
 	slower.run(4 * time.Second)
 	collect(slower)
 
-	starting := newBBRWorld(t, 1, 20*mbit, bbrMS, 100) // ProbeRTT in Startup
+	starting := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100) // ProbeRTT in Startup
 	f = starting.addFlow()
 	f.appRate = starting.rate / 10
 	starting.run(12 * time.Second)

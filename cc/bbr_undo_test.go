@@ -13,7 +13,7 @@ import (
 // What a spurious fast recovery took is given back, and the probe that it ended
 // begins again.
 func TestBBR_un_FastRecovery(t *testing.T) {
-	w := newBBRWorld(t, 1, 50*mbit, bbrMS, 100)
+	w := newBBRWorld(t, 1, 50*mbit, bbrTestRTT, 100)
 	f := w.addFlow()
 	w.untilMode(f, bbrUp, 10*time.Second)
 	w.run(60 * ms)
@@ -42,7 +42,7 @@ func TestBBR_un_FastRecovery(t *testing.T) {
 // The same of a timeout while ACKs were held up.
 func TestBBR_un_Timeout(t *testing.T) {
 	for _, silent := range []bool{false, true} {
-		w := newBBRWorld(t, 1, 50*mbit, bbrMS, 100)
+		w := newBBRWorld(t, 1, 50*mbit, bbrTestRTT, 100)
 		f := w.addFlow()
 		f.silent = silent
 		w.untilMode(f, bbrUp, 10*time.Second)
@@ -85,7 +85,7 @@ func TestBBR_un_Startup(t *testing.T) {
 
 // ProbeRTT that interrupted Startup leads back to it.
 func TestBBR_mr_InStartup(t *testing.T) {
-	w := newBBRWorld(t, 1, 20*mbit, bbrMS, 100)
+	w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100)
 	f := w.addFlow()
 	f.appRate = w.rate / 10
 	w.untilMode(f, bbrProbeRTT, 12*time.Second)
@@ -100,7 +100,7 @@ func TestBBR_mr_InStartup(t *testing.T) {
 // Loss in ProbeBW_UP sets inflight_longterm, once it is set, to what was in
 // flight or to 70 % of the target, and ends UP.
 func TestBBR_ls_UpLossLowersLongterm(t *testing.T) {
-	w := newBBRWorld(t, 1, 20*mbit, bbrMS, 100)
+	w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100)
 	f := w.addFlow()
 	w.untilMode(f, bbrUp, 10*time.Second)
 	w.dropNext = 10
@@ -121,7 +121,7 @@ func TestBBR_ls_UpLossLowersLongterm(t *testing.T) {
 // What the program limits during ProbeBW_REFILL does not lower max_bw, and UP
 // follows.
 func TestBBR_mf_RefillApplicationLimited(t *testing.T) {
-	w := newBBRWorld(t, 1, 20*mbit, bbrMS, 100)
+	w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100)
 	f := w.addFlow()
 	w.untilMode(f, bbrRefill, 10*time.Second)
 	maxBw := f.b.maxBw
@@ -145,7 +145,7 @@ func TestBBR_mf_RefillApplicationLimited(t *testing.T) {
 // recovery.
 func TestBBR_Timeout(t *testing.T) {
 	for _, silent := range []bool{false, true} {
-		w := newBBRWorld(t, 1, 20*mbit, bbrMS, 100)
+		w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 100)
 		f := w.addFlow()
 		f.silent = silent
 		w.untilMode(f, bbrCruise, 5*time.Second)
@@ -169,7 +169,7 @@ func TestBBR_Timeout(t *testing.T) {
 
 // A path that was cut for a minute is used again within seconds.
 func TestBBR_LongOutage(t *testing.T) {
-	w := newBBRWorld(t, 1, 20*mbit, bbrMS, 20)
+	w := newBBRWorld(t, 1, 20*mbit, bbrTestRTT, 20)
 	f := w.addFlow()
 	w.untilMode(f, bbrCruise, 5*time.Second)
 	w.lossPerMille = 1000

@@ -11,7 +11,7 @@ import (
 	"github.com/handfast/handfast/mono"
 )
 
-const hundredMs = 100 * time.Millisecond
+const tenth = 100 * time.Millisecond
 
 // cubicRun is a CUBIC sender whose acknowledgements the test hands out.
 type cubicRun struct {
@@ -76,7 +76,7 @@ func within(got uint32, want, share float64) bool {
 //
 // So one ACK never adds more than half of what it acknowledges.
 func TestR9438_4_2b_TargetClamp(t *testing.T) {
-	c := newCubicRun(100_000, hundredMs)
+	c := newCubicRun(100_000, tenth)
 	c.ack(mss)
 	c.now = c.now.Add(time.Hour) // the curve is far above by now
 	for range 1000 {
@@ -124,7 +124,7 @@ func TestR9438_4_2c_TimeWithoutUse(t *testing.T) {
 			}
 		},
 	} {
-		busy, paused := newCubicRun(300_000, hundredMs), newCubicRun(300_000, hundredMs)
+		busy, paused := newCubicRun(300_000, tenth), newCubicRun(300_000, tenth)
 		busy.rounds(20, 50)
 		paused.rounds(20, 50)
 		pause(paused)
@@ -142,7 +142,7 @@ func TestR9438_4_2c_TimeWithoutUse(t *testing.T) {
 // A window of two segments, whose ACKs each empty the network, grows as if they
 // did not: no time is lost between an ACK and the transmission it allows.
 func TestCubicSmallWindowDoesNotFreeze(t *testing.T) {
-	for _, rtt := range []time.Duration{time.Millisecond, 10 * time.Millisecond, hundredMs, time.Second} {
+	for _, rtt := range []time.Duration{time.Millisecond, 10 * time.Millisecond, tenth, time.Second} {
 		c := newCubicRun(2*mss, rtt)
 		other := newCubicRun(2*mss, rtt)
 		for range 200 {
@@ -184,7 +184,7 @@ func TestR9438_4_3_RenoFriendly(t *testing.T) {
 // So cwnd follows the curve to W_max.
 func TestR9438_4_4_Concave(t *testing.T) {
 	const wMax = 500_000
-	c := newCubicRun(wMax, hundredMs)
+	c := newCubicRun(wMax, tenth)
 	k := math.Cbrt(0.3 * wMax / mss / 0.4)
 	c.ack(mss) // begins the stage
 	start := c.now
@@ -210,7 +210,7 @@ func TestR9438_4_4_Concave(t *testing.T) {
 // Beyond W_max the same rule makes growth faster and faster. RFC 9438 §4.5.
 func TestR9438_4_5_Convex(t *testing.T) {
 	const wMax = 500_000
-	c := newCubicRun(wMax, hundredMs)
+	c := newCubicRun(wMax, tenth)
 	k := math.Cbrt(0.3 * wMax / mss / 0.4)
 	c.ack(mss)
 	start := c.now
@@ -265,7 +265,7 @@ func TestR9438_4_6a_MarksToOneSegment(t *testing.T) {
 // A window that is not used does not grow, in either phase. RFC 9438 §4.6, §5.8.
 func TestR9438_4_6c_NoGrowthWithoutUse(t *testing.T) {
 	for _, ssthresh := range []uint32{cc.Infinite, 50 * mss, mss} {
-		c := &cubicRun{s: cc.State{Cwnd: 10 * mss, SSThresh: ssthresh}, now: mono.Start, rtt: hundredMs}
+		c := &cubicRun{s: cc.State{Cwnd: 10 * mss, SSThresh: ssthresh}, now: mono.Start, rtt: tenth}
 		for range 1000 {
 			c.now = c.now.Add(c.rtt)
 			r := c.sample(mss)
@@ -282,7 +282,7 @@ func TestR9438_4_6c_NoGrowthWithoutUse(t *testing.T) {
 //
 // The next congestion avoidance begins flat at its own window.
 func TestR9438_4_8_Timeout(t *testing.T) {
-	c := newCubicRun(1_000_000, hundredMs)
+	c := newCubicRun(1_000_000, tenth)
 	c.rounds(10, 50)
 	flight := c.s.Cwnd
 	c.timeout(true)
@@ -326,7 +326,7 @@ func TestR9438_4_9_Undo(t *testing.T) {
 			c.now = now
 		},
 	} {
-		other, c := newCubicRun(500_000, hundredMs), newCubicRun(500_000, hundredMs)
+		other, c := newCubicRun(500_000, tenth), newCubicRun(500_000, tenth)
 		other.rounds(20, 50)
 		c.rounds(20, 50)
 		reduce(c)
@@ -431,7 +431,7 @@ func TestCubicIdleRestart(t *testing.T) {
 			t.Errorf("%+v: cwnd %d, ssthresh %d", c, s.Cwnd, s.SSThresh)
 		}
 	}
-	c := newCubicRun(200_000, hundredMs)
+	c := newCubicRun(200_000, tenth)
 	c.rounds(60, 50)
 	was := c.s.Cwnd
 	c.now = c.now.Add(time.Hour)
@@ -452,7 +452,7 @@ func TestCubicIdleRestart(t *testing.T) {
 // An ACK of 64 KiB makes the window grow as the many small ones of the same
 // instant would, in every phase.
 func TestCubicStretchACKs(t *testing.T) {
-	for _, rtt := range []time.Duration{time.Millisecond, 10 * time.Millisecond, hundredMs} {
+	for _, rtt := range []time.Duration{time.Millisecond, 10 * time.Millisecond, tenth} {
 		for _, lostAt := range []uint32{200_000, 2_000_000, 5_000_000} {
 			one, many, spread := newCubicRun(lostAt, rtt), newCubicRun(lostAt, rtt), newCubicRun(lostAt, rtt)
 			for n := range 150 {
@@ -479,7 +479,7 @@ func TestCubicStretchACKs(t *testing.T) {
 
 // Dividing ACKs gains nothing: bytes are counted. RFC 3465 §2.
 func TestCubicACKDivision(t *testing.T) {
-	for _, rtt := range []time.Duration{time.Millisecond, hundredMs} {
+	for _, rtt := range []time.Duration{time.Millisecond, tenth} {
 		whole, bytes := newCubicRun(100_000, rtt), newCubicRun(100_000, rtt)
 		for range 2000 {
 			whole.now, bytes.now = whole.now.Add(rtt/70), bytes.now.Add(rtt/70)
@@ -497,7 +497,7 @@ func TestCubicACKDivision(t *testing.T) {
 // A connection that changes to CUBIC in the middle of its life keeps its window
 // and grows from there as Reno would at least.
 func TestCubicTakesOver(t *testing.T) {
-	c := &cubicRun{s: cc.State{Cwnd: 80_000, SSThresh: 40_000, Ext: "another's"}, now: mono.Start.Add(time.Hour), rtt: hundredMs}
+	c := &cubicRun{s: cc.State{Cwnd: 80_000, SSThresh: 40_000, Ext: "another's"}, now: mono.Start.Add(time.Hour), rtt: tenth}
 	c.Init(&c.s, c.now, mss, 1)
 	if c.s.Cwnd != 80_000 || c.s.SSThresh != 40_000 || c.s.Ext != nil {
 		t.Fatalf("%+v", c.s)
@@ -590,7 +590,7 @@ func TestCubicNeverFreezes(t *testing.T) {
 			c.step(t, rng.Uint32(), rng.Uint32()>>(rng.Uint32()%32), rng.Uint32()>>(rng.Uint32()%32))
 		}
 		before := min(c.s.Cwnd, 1<<29)
-		c.rtt = hundredMs
+		c.rtt = tenth
 		for range 100 {
 			c.OnSent(&c.s, c.now, mss, 0)
 			c.round(4)
@@ -617,7 +617,7 @@ func FuzzCubic(f *testing.F) {
 // Once the state is there nothing is allocated.
 func TestCubicAllocatesNothing(t *testing.T) {
 	var a cc.Algorithm = cc.Cubic{}
-	c := newCubicRun(100_000, hundredMs)
+	c := newCubicRun(100_000, tenth)
 	sample, loss := c.sample(mss), &cc.Loss{Flight: 100_000, MSS: mss}
 	n := testing.AllocsPerRun(1000, func() {
 		sample.Now = sample.Now.Add(time.Millisecond)
@@ -658,7 +658,7 @@ func TestByName(t *testing.T) {
 }
 
 func BenchmarkCubicOnAck(b *testing.B) {
-	for name, rtt := range map[string]time.Duration{"curve": hundredMs, "reno": time.Millisecond} {
+	for name, rtt := range map[string]time.Duration{"curve": tenth, "reno": time.Millisecond} {
 		b.Run(name, func(b *testing.B) {
 			c := newCubicRun(1_000_000, rtt)
 			c.ack(mss)
@@ -675,7 +675,7 @@ func BenchmarkCubicOnAck(b *testing.B) {
 }
 
 func BenchmarkCubicEpoch(b *testing.B) {
-	c := newCubicRun(1_000_000, hundredMs)
+	c := newCubicRun(1_000_000, tenth)
 	for b.Loop() {
 		c.s.Cwnd = 1_000_000
 		c.lose()

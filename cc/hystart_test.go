@@ -267,8 +267,8 @@ func TestHyStartFindsThePath(t *testing.T) {
 		each uint32 // bytes for one ACK
 	}{
 		{20 * time.Millisecond, 100 * mss, 2 * mss}, {20 * time.Millisecond, 1000 * mss, 2 * mss},
-		{hundredMs, 1000 * mss, 2 * mss}, {hundredMs, 10_000 * mss, 2 * mss},
-		{20 * time.Millisecond, 1000 * mss, 44 * mss}, {hundredMs, 10_000 * mss, 44 * mss},
+		{tenth, 1000 * mss, 2 * mss}, {tenth, 10_000 * mss, 2 * mss},
+		{20 * time.Millisecond, 1000 * mss, 44 * mss}, {tenth, 10_000 * mss, 44 * mss},
 	} {
 		h := newHyRun()
 		h.s.Cwnd = 10 * mss

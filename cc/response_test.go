@@ -77,8 +77,8 @@ func TestR9438_5_1_ResponseFunction(t *testing.T) {
 		every int
 	}{
 		{time.Millisecond, 10_000}, {10 * time.Millisecond, 100}, {10 * time.Millisecond, 10_000},
-		{50 * time.Millisecond, 3000}, {50 * time.Millisecond, 30_000}, {hundredMs, 100}, {hundredMs, 1000},
-		{hundredMs, 10_000}, {hundredMs, 30_000}, {3 * hundredMs, 1000}, {3 * hundredMs, 10_000},
+		{50 * time.Millisecond, 3000}, {50 * time.Millisecond, 30_000}, {tenth, 100}, {tenth, 1000},
+		{tenth, 10_000}, {tenth, 30_000}, {3 * tenth, 1000}, {3 * tenth, 10_000},
 	}
 	for _, c := range paths {
 		for _, perACK := range []int{1, 10} {

@@ -90,8 +90,8 @@ func TestPacingFirstTenFree(t *testing.T) {
 // caller tries.
 func TestPacingAhead(t *testing.T) {
 	const rate = 10_000_000
-	c, start := pacedTCB(t, rate)
-	start = c.Deadline()
+	c, _ := pacedTCB(t, rate)
+	start := c.Deadline()
 	sent := 0
 	for us := 0; us < 200_000; us += 50 { // a caller that asks all the time
 		now := start.Add(time.Duration(us) * time.Microsecond)
@@ -112,8 +112,8 @@ func TestPacingAhead(t *testing.T) {
 func TestPacingLateTimers(t *testing.T) {
 	const rate = 5_000_000
 	for _, late := range []time.Duration{0, 500 * time.Microsecond, 1900 * time.Microsecond, 10 * time.Millisecond} {
-		c, now := pacedTCB(t, rate)
-		now = c.Deadline()
+		c, _ := pacedTCB(t, rate)
+		now := c.Deadline()
 		start, sent, burst := now, 0, 0
 		for now.Sub(start) < 500*time.Millisecond {
 			c.Advance(now)
@@ -145,8 +145,8 @@ func TestPacingBurst(t *testing.T) {
 		rate uint64
 		want int
 	}{{1_000_000, 2920}, {5_000_000, 4380}, {20_000_000, 18980}, {1_000_000_000, 64240}} {
-		p, now := pacedTCB(t, c.rate)
-		now = p.Deadline()
+		p, _ := pacedTCB(t, c.rate)
+		now := p.Deadline()
 		p.Advance(now)
 		if _, largest := emitAll(p, now, 65000); largest > c.want || largest < c.want-1460 {
 			t.Errorf("%d octets a second: the largest super-segment holds %d, want %d", c.rate, largest, c.want)

@@ -77,7 +77,6 @@ type record struct {
 	begin   []time.Duration // of each step
 	results []string        // of each step, "" for those that have none
 	packets []packet
-	err     error
 }
 
 func newPlayer(s *script, sd side, dut, peer netip.Addr, port uint16) *player {
