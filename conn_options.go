@@ -2,8 +2,11 @@ package handfast
 
 import (
 	"net"
+	"os"
+	"syscall"
 	"time"
 
+	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/tcp"
 )
 
@@ -99,6 +102,18 @@ func (c *Conn) SetKeepAliveConfig(k net.KeepAliveConfig) error {
 // §3.8.3.
 func (c *Conn) SetUserTimeout(d time.Duration) error {
 	return c.option(func() { c.ec.SetUserTimeout(d) })
+}
+
+// SetCongestionControl changes the connection's congestion control, by the name
+// that net.ipv4.tcp_available_congestion_control has for it: "reno", "cubic" or
+// "bbr". The window carries over, also in the middle of a transfer. For another
+// name the error is ENOENT, as setsockopt(2) has it for TCP_CONGESTION.
+func (c *Conn) SetCongestionControl(name string) error {
+	a, ok := cc.ByName(name)
+	if !ok {
+		return c.fail("set", os.NewSyscallError("setsockopt", syscall.ENOENT))
+	}
+	return c.option(func() { c.ec.SetCongestion(c.s.h.now(), a) })
 }
 
 // SetTOS sets the Diffserv field of what is sent from now on.

@@ -43,6 +43,16 @@ func TestHostSysctl(t *testing.T) {
 		if got := c.(*Conn).Info().Congestion; got != name {
 			t.Errorf("set to %s, a new connection has %s", name, got)
 		}
+		other := map[string]string{"bbr": "reno", "reno": "cubic", "cubic": "bbr"}[name]
+		if err := c.(*Conn).SetCongestionControl(other); err != nil || c.(*Conn).Info().Congestion != other {
+			t.Errorf("%s becomes %s: %v, %s", name, other, err, c.(*Conn).Info().Congestion)
+		}
+		if err := c.(*Conn).SetCongestionControl("vegas"); !errors.Is(err, syscall.ENOENT) {
+			t.Errorf("vegas: %v", err)
+		}
+		if n, err := c.Write([]byte("x")); n != 1 || err != nil {
+			t.Errorf("after the change: %d, %v", n, err)
+		}
 		c.Close()
 	}
 	for _, c := range []struct {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/mono"
 	"github.com/handfast/handfast/pkt"
 	"github.com/handfast/handfast/tcp"
@@ -423,6 +424,12 @@ func (c *Conn) SetTTL(ttl uint8) { c.ttl = ttl }
 // net.core.rmem_max allow.
 func (c *Conn) SetBuffers(send, receive int) {
 	c.TCB.SetBuffers(min(send, c.e.policy.mostSend), min(receive, c.e.policy.mostReceive))
+}
+
+// SetCongestion is tcp.TCB.SetCongestion.
+func (c *Conn) SetCongestion(now mono.Time, a cc.Algorithm) {
+	c.TCB.SetCongestion(now, a)
+	c.e.touch(c)
 }
 
 // Touch tells the Engine that a setting of the TCB changed that may let it

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/cmd/handfast/internal/demo"
 	"github.com/handfast/handfast/cmd/handfast/internal/pending"
 	"github.com/handfast/handfast/cmd/handfast/internal/term"
@@ -34,6 +35,7 @@ type demoFlags struct {
 	rate, delay, loss, reorder string
 	mtu                        int
 	seed                       uint64
+	congestion                 string
 	pcap, output               string
 }
 
@@ -52,6 +54,7 @@ the transfer, and the SHA-256 of what was sent and of what arrived. All packets
 are recorded to a pcapng file for Wireshark, with what the stack had to say about
 each. Without FILE, 16 MiB of random bytes that follow from the seed are sent.`,
 		Example: "  handfast demo\n" +
+			"  handfast demo --congestion bbr\n" +
 			"  handfast demo --loss 2% --delay 40ms --pcap bad.pcapng notes.pdf",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -71,6 +74,7 @@ each. Without FILE, 16 MiB of random bytes that follow from the seed are sent.`,
 	fl.StringVar(&f.loss, "loss", "0.5%", "share of packets that it loses, each way")
 	fl.StringVar(&f.reorder, "reorder", "0%", "share of packets that it holds back: 1%, or \"1% 5ms-9ms\"")
 	fl.IntVar(&f.mtu, "mtu", 1500, "longest packet in bytes")
+	fl.StringVar(&f.congestion, "congestion", cc.Cubic{}.Name(), "congestion control: "+strings.Join(cc.Names(), ", "))
 	fl.Uint64Var(&f.seed, "seed", 1, "decides the random bytes and the wire's luck")
 	fl.StringVar(&f.pcap, "pcap", "", "where to record the packets (default: a new file in the temporary directory)")
 	fl.StringVarP(&f.output, "output", "o", "", "where to keep what arrived (default: it is removed)")
@@ -82,7 +86,10 @@ each. Without FILE, 16 MiB of random bytes that follow from the seed are sent.`,
 // options reads the flags that describe the network. Its errors are about the
 // usage.
 func (f *demoFlags) options() (demo.Options, error) {
-	o := demo.Options{MTU: f.mtu, IPv6: f.ipv6, Seed: f.seed}
+	o := demo.Options{MTU: f.mtu, IPv6: f.ipv6, Seed: f.seed, Congestion: f.congestion}
+	if _, ok := cc.ByName(f.congestion); !ok {
+		return o, fmt.Errorf("--congestion %q: there are %s", f.congestion, strings.Join(cc.Names(), ", "))
+	}
 	least := minMTU4
 	if f.ipv6 {
 		least = minMTU6

@@ -21,17 +21,19 @@ func newJSONShow(w io.Writer, o *demo.Options) *jsonShow { return &jsonShow{json
 
 // jsonStep is a step of a ladder. Sequence numbers count from each side's SYN.
 type jsonStep struct {
-	Event      string `json:"event"` // "handshake", "repair" or "close"
-	At         int64  `json:"at_ns"` // since the host's clock began
-	From       string `json:"from"`
-	Flags      string `json:"flags,omitempty"`
-	Seq        uint32 `json:"seq"`
-	Ack        uint32 `json:"ack"`
-	Len        uint32 `json:"len"`
-	Lost       bool   `json:"lost,omitempty"`
-	Retransmit bool   `json:"retransmission,omitempty"`
-	StateA     string `json:"state_a"`
-	StateB     string `json:"state_b"`
+	Event      string      `json:"event"` // "handshake", "repair" or "close"
+	At         int64       `json:"at_ns"` // since the host's clock began
+	From       string      `json:"from"`
+	Flags      string      `json:"flags,omitempty"`
+	Seq        uint32      `json:"seq"`
+	Ack        uint32      `json:"ack"`
+	Len        uint32      `json:"len"`
+	SACK       [][2]uint32 `json:"sack,omitempty"`
+	Why        string      `json:"why,omitempty"`
+	Lost       bool        `json:"lost,omitempty"`
+	Retransmit bool        `json:"retransmission,omitempty"`
+	StateA     string      `json:"state_a"`
+	StateB     string      `json:"state_b"`
 }
 
 func (j *jsonShow) steps(event string, steps []ladder.Step) {
@@ -40,7 +42,10 @@ func (j *jsonShow) steps(event string, steps []ladder.Step) {
 		x := jsonStep{Event: event, At: int64(s.At), From: hostNames[s.From], Seq: s.Seq, Ack: s.Ack, Len: s.Len,
 			Lost: s.Lost, Retransmit: s.Retransmit, StateA: trace.StateName(s.States[0]), StateB: trace.StateName(s.States[1])}
 		if s.Form != ladder.Local {
-			x.Flags = s.Flags.String()
+			x.Flags, x.SACK = s.Flags.String(), s.SACK[:s.NSACK]
+		}
+		if s.Why != trace.WhyNone {
+			x.Why = s.Why.String()
 		}
 		j.enc.Encode(x)
 	}
@@ -60,8 +65,9 @@ func (j *jsonShow) Progress(p demo.Progress) {
 		Seconds         float64 `json:"seconds"`
 		BitsPerSecond   int64   `json:"bits_per_second"`
 		Cwnd            uint32  `json:"cwnd"`
+		Pacing          int64   `json:"pacing_bits_per_second"`
 		Retransmissions uint64  `json:"retransmissions"`
-	}{"progress", p.Bytes, p.Total, p.Elapsed.Seconds(), p.BitsPerSecond, p.Cwnd, p.Retransmissions})
+	}{"progress", p.Bytes, p.Total, p.Elapsed.Seconds(), p.BitsPerSecond, p.Cwnd, p.Pacing, p.Retransmissions})
 }
 
 func (j *jsonShow) begin() {
@@ -73,7 +79,8 @@ func (j *jsonShow) begin() {
 		MTU   int          `json:"mtu"`
 		IPv6  bool         `json:"ipv6"`
 		Seed  uint64       `json:"seed"`
-	}{"begin", j.o.Source.String(), j.o.Source.Size, j.o.Wire, j.o.MTU, j.o.IPv6, j.o.Seed})
+		CC    string       `json:"congestion"`
+	}{"begin", j.o.Source.String(), j.o.Source.Size, j.o.Wire, j.o.MTU, j.o.IPv6, j.o.Seed, j.o.Congestion})
 }
 
 func (j *jsonShow) stop(err error) {

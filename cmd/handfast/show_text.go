@@ -70,6 +70,7 @@ func (t *textShow) begin() {
 		family = "IPv6"
 	}
 	t.line("The wire: %s, mtu %db, %v", family, t.o.MTU, t.o.Wire)
+	t.line("Congestion control: %s", t.o.Congestion)
 	if t.copyAt != "" {
 		t.line("The copy, until the end (--keep or -o keeps it): %s", t.copyAt)
 	}
@@ -143,8 +144,8 @@ func (t *textShow) Progress(p demo.Progress) {
 		t.bar.SetCurrent(min(p.Bytes, max(1, p.Total)-1)) // complete is what stopBar says
 	case p.Total > 0 && p.Bytes*4/p.Total > t.shown:
 		t.shown = p.Bytes * 4 / p.Total
-		t.line("%4d %%  %s of %s, %s, cwnd %s, %s sent again", p.Bytes*100/p.Total, size(p.Bytes), size(p.Total),
-			rate(p.BitsPerSecond), size(int64(p.Cwnd)), count(p.Retransmissions, "segment"))
+		t.line("%4d %%  %s of %s, %s, cwnd %s, %s%s sent again", p.Bytes*100/p.Total, size(p.Bytes), size(p.Total),
+			rate(p.BitsPerSecond), size(int64(p.Cwnd)), paced(p.Pacing), count(p.Retransmissions, "segment"))
 	}
 }
 
@@ -170,7 +171,10 @@ func (t *textShow) end(r *result) {
 		t.line("  %s", t.out.Paint(term.Red, "They differ."))
 	}
 	t.line("")
-	t.line("%s, %d of them again; the wire lost %s.", count(r.Segments, "segment"), r.Retransmissions, count(r.Lost, "packet"))
+	t.line("%s, %d of them again%s; the wire lost %s.", count(r.Segments, "segment"), r.Retransmissions, reasons(&r.Sent), count(r.Lost, "packet"))
+	if s := &r.Sent; s.WithSACK > 0 {
+		t.line("%s came with SACK blocks; %d of what was sent again had arrived already (D-SACK).", count(s.WithSACK, "segment"), s.Needless)
+	}
 	for i, state := range []string{r.StateA, r.StateB} {
 		if state == "TIME-WAIT" {
 			t.line("%s would stay in TIME-WAIT for %.0f s more (2 MSL), to answer what comes late.", hostNames[i], r.TimeWait.Seconds())
@@ -180,6 +184,31 @@ func (t *textShow) end(r *result) {
 		t.line("Kept what arrived: %s", r.Received)
 	}
 	t.line("Recorded at B, for Wireshark: %s", r.Pcapng)
+}
+
+// reasons tells why segments were sent again.
+func reasons(s *demo.Sent) string {
+	var words []string
+	for _, x := range []struct {
+		name string
+		n    uint64
+	}{{"fast retransmit", s.Fast}, {"reordering timer", s.Reordering}, {"tail loss probe", s.Probe}, {"timeout", s.Timeout}, {"other reasons", s.Other}} {
+		if x.n > 0 {
+			words = append(words, x.name+" "+strconv.FormatUint(x.n, 10))
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(words, ", ") + ")"
+}
+
+// paced tells a pacing rate.
+func paced(bits int64) string {
+	if bits == 0 {
+		return ""
+	}
+	return "pacing " + rate(bits) + ", "
 }
 
 // count prints a number with its noun.

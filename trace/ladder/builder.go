@@ -34,6 +34,9 @@ type Builder struct {
 	// Absolute keeps sequence numbers as on the wire; otherwise they count
 	// from each side's first one.
 	Absolute bool
+	// Bases, if not nil, are the numbers to count from, for events that do not
+	// begin with the SYNs.
+	Bases *[2]uint32
 
 	events [2][]trace.Event
 	missed int
@@ -82,7 +85,10 @@ func (b *Builder) Steps() []Step {
 			m.states[side] = Unknown // in LISTEN, or in the midst of things
 		}
 	}
-	if !b.Absolute {
+	switch {
+	case b.Bases != nil:
+		m.bases = *b.Bases
+	case !b.Absolute:
 		m.findBases()
 	}
 	if m.alone < 0 {

@@ -248,8 +248,11 @@ func (d *Drawer) note(s *Step) string {
 func (d *Drawer) text(s *Step, room int) string {
 	long, short := d.remarks(s)
 	for _, t := range []string{
-		segment(s, detailMSS) + long,
-		segment(s, detailWindow) + long,
+		segment(s, detailMSS) + sack(s, trace.MaxSACK) + long,
+		segment(s, detailWindow) + sack(s, trace.MaxSACK) + long,
+		segment(s, detailAck) + sack(s, trace.MaxSACK) + long,
+		segment(s, detailAck) + sack(s, 1) + long,
+		segment(s, detailRange) + sack(s, 1) + long,
 		segment(s, detailAck) + long,
 		segment(s, detailRange) + long,
 		segment(s, detailAck) + short,
@@ -278,11 +281,17 @@ func (d *Drawer) remarks(s *Step) (long, short string) {
 		switch {
 		case s.Why == trace.WhyRetransmitTimeout:
 			words = append(words, "RTO") // its name in RFC 6298, and short
+		case s.Why == trace.WhyTailLossProbe:
+			words = append(words, "TLP") // RFC 8985
+		case s.Why == trace.WhyReordering:
+			words = append(words, "RACK") // its timer, RFC 8985
 		case s.Why.Retransmission():
 			words = append(words, s.Why.String())
 		default:
 			words = append(words, "retransmission")
 		}
+	} else if s.Why == trace.WhyTailLossProbe { // with new data
+		words = append(words, "TLP")
 	}
 	if s.Note != "" {
 		words = append(words, d.clean(s.Note))
@@ -291,6 +300,23 @@ func (d *Drawer) remarks(s *Step) (long, short string) {
 		long = " (" + strings.Join(words, ", ") + ")"
 	}
 	return long, short
+}
+
+// sack returns the first most SACK blocks of a segment, with dots when there
+// are more.
+func sack(s *Step, most uint8) string {
+	if s.NSACK == 0 {
+		return ""
+	}
+	b := []byte(" sack")
+	for _, x := range s.SACK[:min(s.NSACK, most)] {
+		b = strconv.AppendUint(append(b, ' '), uint64(x[0]), 10)
+		b = strconv.AppendUint(append(b, ':'), uint64(x[1]), 10)
+	}
+	if s.NSACK > most {
+		b = append(b, " ..."...)
+	}
+	return string(b)
 }
 
 // How much of a segment is written.

@@ -62,6 +62,8 @@ type Step struct {
 	Window     uint32 // bytes, scaled
 	MSS        uint16 // option of a SYN; 0: none
 	Cut        uint16 // bytes per wire segment of a super-segment; 0 for an ordinary one
+	NSACK      uint8  // blocks in SACK
+	SACK       [trace.MaxSACK][2]uint32
 	Why        trace.Why
 	Lost       bool
 	Retransmit bool // it carries sequence numbers that were sent before
@@ -70,10 +72,18 @@ type Step struct {
 	Note   string   // words to add; printed without control characters
 }
 
+// setSACK takes over SACK blocks, whose numbers count from base.
+func (s *Step) setSACK(blocks [][2]uint32, base uint32) {
+	s.NSACK = uint8(len(blocks))
+	for i, b := range blocks {
+		s.SACK[i] = [2]uint32{b[0] - base, b[1] - base}
+	}
+}
+
 // ordinary reports whether a step is one of the many of a transfer in which
 // nothing goes wrong, given the states before it.
 func (s *Step) ordinary(before [2]uint8) bool {
-	return s.Form == Whole && !s.Lost && !s.Retransmit && s.Note == "" &&
+	return s.Form == Whole && !s.Lost && !s.Retransmit && s.Note == "" && s.Why != trace.WhyTailLossProbe &&
 		s.Flags&^wire.FlagPSH == wire.FlagACK && s.States == before
 }
 
@@ -128,12 +138,16 @@ func Draw(steps []Step, o Options) []string {
 	return lines
 }
 
-// run returns how many ordinary steps there are at the beginning of steps.
+// run returns how many ordinary steps there are at the beginning of steps. The
+// first SACK blocks begin a run of their own, so that they are seen.
 func run(steps []Step, before [2]uint8) int {
+	sack := false
 	for i := range steps {
-		if !steps[i].ordinary(before) {
+		s := &steps[i]
+		if !s.ordinary(before) || i > 0 && s.NSACK > 0 && !sack {
 			return i
 		}
+		sack = sack || s.NSACK > 0
 	}
 	return len(steps)
 }

@@ -155,6 +155,13 @@ func (m *merger) event(side Side, i int) {
 			note = ev.Why.String() + ": " + note
 		}
 		m.local(ev.At, side, note)
+	case trace.MarkedLost:
+		from := ev.Seq - m.bases[side]
+		note := "lost " + strconv.FormatUint(uint64(from), 10) + ":" + strconv.FormatUint(uint64(from+ev.Len), 10)
+		if ev.Why != trace.WhyNone {
+			note += " (" + ev.Why.String() + ")"
+		}
+		m.local(ev.At, side, note)
 	case trace.Closed:
 		if ev.Why == trace.WhyNone {
 			return
@@ -285,6 +292,7 @@ func (m *merger) step(from Side, ev *trace.Event) Step {
 	case ev.Segs > 1:
 		st.Cut = ev.MSS
 	}
+	st.setSACK(ev.SACK[:min(ev.SACKBlocks, trace.MaxSACK)], m.bases[from.Other()])
 	return st
 }
 

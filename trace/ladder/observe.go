@@ -2,6 +2,7 @@ package ladder
 
 import (
 	"github.com/handfast/handfast/mono"
+	"github.com/handfast/handfast/trace"
 	"github.com/handfast/handfast/wire"
 )
 
@@ -70,6 +71,13 @@ func (o *Observer) Add(at mono.Time, from Side, seg wire.TCP, n int) Step {
 		s.Window <<= x.shift
 	}
 	o.sequence(&s, seg, x, y)
+	if opts.Has&wire.HasSACK != 0 {
+		base := y.base
+		if o.Absolute {
+			base = 0
+		}
+		s.setSACK(opts.SACK[:min(opts.NSACK, trace.MaxSACK)], base)
+	}
 	o.states(&s, seg, x, y)
 	s.States[from], s.States[from.Other()] = x.state, y.state
 	return s

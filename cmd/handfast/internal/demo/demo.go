@@ -26,6 +26,9 @@ type Options struct {
 	MTU    int          // of the wire, bytes; 0: 1500
 	IPv6   bool
 	Seed   uint64 // of the wire's luck
+	// Congestion is the congestion control of both hosts, by the name that
+	// cc.ByName knows; "": the library's default.
+	Congestion string
 	// Received gets the bytes as they arrive at A, Capture a pcapng file of
 	// what passes at B's end of the wire. Both may be nil; both are written to
 	// only while Run runs.
@@ -55,6 +58,7 @@ type Progress struct {
 	Elapsed         time.Duration // since A began to connect
 	BitsPerSecond   int64         // that arrived at A's program, over the last second
 	Cwnd            uint32        // B's congestion window, bytes
+	Pacing          int64         // B's pacing rate, bits a second; 0: none
 	Retransmissions uint64        // of both sides
 	Done            bool
 }
@@ -66,6 +70,8 @@ type Report struct {
 	Took            time.Duration `json:"-"`               // until A's program had read all
 	Segments        uint64        `json:"segments"`        // that both hosts sent, as on the wire
 	Retransmissions uint64        `json:"retransmissions"` // of them, sent again
+	Sent            Sent          `json:"sent"`            // by both, with the reasons
+	Congestion      string        `json:"congestion"`      // B's congestion control
 	Lost            uint64        `json:"lost"`            // packets that the wire dropped
 	SHA256Sent      string        `json:"sha256_sent"`     // what B's program read from the file
 	SHA256Received  string        `json:"sha256_received"` // what A's program read from its connection
@@ -217,20 +223,21 @@ func cause(ctx context.Context, err error, s *served, c *fetched) error {
 }
 
 func (p *play) progress() Progress {
-	_, againA, _ := p.events[0].counts()
-	_, againB, cwnd := p.events[1].counts()
+	a, _, _ := p.events[0].counts()
+	b, cwnd, pacing := p.events[1].counts()
 	return Progress{Bytes: p.got.Load(), Total: p.o.Source.Size, Elapsed: time.Since(p.began),
-		BitsPerSecond: p.rate.bitsPerSecond(), Cwnd: cwnd, Retransmissions: againA + againB}
+		BitsPerSecond: p.rate.bitsPerSecond(), Cwnd: cwnd, Pacing: int64(8 * pacing), Retransmissions: a.Again() + b.Again()}
 }
 
 func (p *play) report(took time.Duration) *Report {
 	r := &Report{File: p.o.Source.String(), Bytes: p.got.Load(), TimeWait: timeWait(), Took: took, Lost: p.lost(),
 		StateA: p.events[0].now().String(), StateB: p.events[1].now().String()}
 	for _, e := range p.events {
-		segments, again, _ := e.counts()
-		r.Segments += segments
-		r.Retransmissions += again
+		sent, _, _ := e.counts()
+		r.Sent.add(&sent)
 	}
+	r.Segments, r.Retransmissions = r.Sent.Segments, r.Sent.Again()
+	r.Congestion, _ = p.b.Sysctl("net.ipv4.tcp_congestion_control")
 	return r
 }
 

@@ -23,15 +23,47 @@ const (
 type recorder struct {
 	changed chan<- struct{} // told after a change of state
 
-	mu       sync.Mutex
-	first    []trace.Event
-	last     *trace.Ring
-	state    tcp.State
-	reached  [tcp.NumStates]bool
-	iss      uint32 // our SYN's
-	segments uint64 // sent, as they were on the wire
-	again    uint64 // of them, sent again
-	cwnd     uint32
+	mu      sync.Mutex
+	first   []trace.Event
+	last    *trace.Ring
+	state   tcp.State
+	reached [tcp.NumStates]bool
+	iss     uint32 // our SYN's
+	max     uint32 // behind the highest sequence number sent
+	cwnd    uint32
+	pacing  uint64 // octets a second
+	sent    Sent
+}
+
+// Sent is what a host sent, in segments as they were on the wire.
+type Sent struct {
+	Segments uint64 `json:"segments"`
+	// Of them, sent again, by the reason.
+	Fast       uint64 `json:"fast_retransmit"`  // SACK blocks or duplicate ACKs showed the loss, RFC 8985, RFC 6675, RFC 6582
+	Timeout    uint64 `json:"timeout"`          // of retransmission, RFC 6298
+	Probe      uint64 `json:"tail_loss_probe"`  // RFC 8985 §7
+	Reordering uint64 `json:"reordering_timer"` // of RACK, RFC 8985 §6.2
+	Other      uint64 `json:"other"`
+	// Needless is how many retransmissions the receiver reported as
+	// duplicates, RFC 2883.
+	Needless uint64 `json:"needless"`
+	// WithSACK is how many segments arrived with SACK blocks, RFC 2018.
+	WithSACK uint64 `json:"acks_with_sack"`
+}
+
+// Again is how many segments were sent again, for whatever reason.
+func (s *Sent) Again() uint64 { return s.Fast + s.Timeout + s.Probe + s.Reordering + s.Other }
+
+// add adds what another host sent.
+func (s *Sent) add(x *Sent) {
+	s.Segments += x.Segments
+	s.Fast += x.Fast
+	s.Timeout += x.Timeout
+	s.Probe += x.Probe
+	s.Reordering += x.Reordering
+	s.Other += x.Other
+	s.Needless += x.Needless
+	s.WithSACK += x.WithSACK
 }
 
 func newRecorder(changed chan<- struct{}) *recorder {
@@ -48,7 +80,9 @@ func (r *recorder) Trace(ev *trace.Event) {
 	r.last.Trace(ev)
 	switch ev.Kind {
 	case trace.SegmentOut:
-		r.sent(ev)
+		r.out(ev)
+	case trace.SegmentIn:
+		r.in(ev)
 	case trace.StateChange:
 		r.state = tcp.State(ev.To)
 		r.reached[r.state] = true
@@ -59,17 +93,43 @@ func (r *recorder) Trace(ev *trace.Event) {
 	}
 }
 
-func (r *recorder) sent(ev *trace.Event) {
+func (r *recorder) out(ev *trace.Event) {
+	if ev.Flags&wire.FlagSYN != 0 {
+		r.iss, r.max = ev.Seq, ev.Seq
+	}
 	n := uint64(max(1, ev.Segs))
-	r.segments += n
-	if ev.Why.Retransmission() {
-		r.again += n
+	r.sent.Segments += n
+	end := ev.Seq + ev.Len
+	switch again := int32(r.max-end) >= 0 && ev.Len > 0; {
+	case ev.Why == trace.WhyTailLossProbe && again:
+		r.sent.Probe += n
+	case ev.Why == trace.WhyFastRetransmit || ev.Why == trace.WhyPartialACK:
+		r.sent.Fast += n
+	case ev.Why == trace.WhyRetransmitTimeout:
+		r.sent.Timeout += n
+	case ev.Why == trace.WhyReordering:
+		r.sent.Reordering += n
+	case ev.Why.Retransmission():
+		r.sent.Other += n
+	}
+	if int32(end-r.max) > 0 {
+		r.max = end
 	}
 	if ev.Cwnd != 0 {
-		r.cwnd = ev.Cwnd
+		r.cwnd, r.pacing = ev.Cwnd, ev.Pacing
 	}
-	if ev.Flags&wire.FlagSYN != 0 {
-		r.iss = ev.Seq
+}
+
+func (r *recorder) in(ev *trace.Event) {
+	if ev.SACKBlocks == 0 {
+		return
+	}
+	r.sent.WithSACK++
+	first := ev.SACK[0]
+	below := int32(first[1]-ev.Ack) <= 0
+	within := ev.SACKBlocks > 1 && int32(first[0]-ev.SACK[1][0]) >= 0 && int32(ev.SACK[1][1]-first[1]) >= 0
+	if below || within { // RFC 2883 §4
+		r.sent.Needless++
 	}
 }
 
@@ -87,11 +147,12 @@ func (r *recorder) now() tcp.State {
 	return r.state
 }
 
-// counts returns what was sent so far, and the congestion window in bytes.
-func (r *recorder) counts() (segments, again uint64, cwnd uint32) {
+// counts returns what was sent so far, the congestion window in bytes and the
+// pacing rate in bytes a second.
+func (r *recorder) counts() (sent Sent, cwnd uint32, pacing uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.segments, r.again, r.cwnd
+	return r.sent, r.cwnd, r.pacing
 }
 
 // beginning returns the steps of the first events.
@@ -150,9 +211,9 @@ func (n *network) shift(b *ladder.Builder) {
 // closing returns the steps of the close: from the last segments before the
 // first FIN to the end.
 func (n *network) closing() []ladder.Step {
-	b := ladder.Builder{Absolute: true} // the SYNs are long gone
-	n.shift(&b)
 	var iss [2]uint32
+	b := ladder.Builder{Bases: &iss} // the SYNs are long gone
+	n.shift(&b)
 	for i, r := range n.events {
 		r.mu.Lock()
 		iss[i] = r.iss
@@ -161,15 +222,7 @@ func (n *network) closing() []ladder.Step {
 		}
 		r.mu.Unlock()
 	}
-	steps := b.Steps()
-	for i := range steps {
-		s := &steps[i]
-		s.Seq -= iss[s.From]
-		if s.Flags&wire.FlagACK != 0 {
-			s.Ack -= iss[s.From.Other()]
-		}
-	}
-	return fromFIN(steps)
+	return fromFIN(b.Steps())
 }
 
 // beforeFIN is how many steps before the first FIN are kept, to see what it

@@ -79,20 +79,51 @@ func TestFirstRepair(t *testing.T) {
 func TestRecorder(t *testing.T) {
 	changed := make(chan struct{}, 1)
 	r := newRecorder(changed)
+	seq := uint32(1<<32 - 1000)
 	out := func(why trace.Why, segs uint16) {
-		r.Trace(&trace.Event{At: mono.Start, Kind: trace.SegmentOut, Why: why, Segs: segs, Cwnd: 5000})
+		n := uint32(segs) * 1000
+		if why == trace.WhyACK {
+			n = 0
+		}
+		ev := trace.Event{At: mono.Start, Kind: trace.SegmentOut, Why: why, Segs: segs, Seq: seq, Len: n, Cwnd: 5000, Pacing: 70}
+		switch {
+		case why == trace.WhyNewData || why == trace.WhyTailLossProbe && segs == 2:
+			seq += n
+		case n > 0:
+			ev.Seq -= n
+		}
+		r.Trace(&ev)
 	}
+	r.Trace(&trace.Event{Kind: trace.SegmentOut, Flags: wire.FlagSYN, Why: trace.WhyHandshake, Seq: seq - 1})
 	out(trace.WhyNewData, 3)
-	out(trace.WhyFastRetransmit, 0)
+	out(trace.WhyFastRetransmit, 1)
+	out(trace.WhyPartialACK, 1)
+	out(trace.WhyRetransmitTimeout, 2)
+	out(trace.WhyReordering, 1)
+	out(trace.WhyPathMTU, 3)
+	out(trace.WhyTailLossProbe, 1) // again
+	out(trace.WhyTailLossProbe, 2) // new data
+	for i, sack := range [][2]uint32{{7000, 8000}, {100, 200}, {7200, 7300}} {
+		ev := trace.Event{Kind: trace.SegmentIn, Ack: 5000, SACKBlocks: 1, SACK: [trace.MaxSACK][2]uint32{sack, {7000, 8000}}}
+		if i == 2 {
+			ev.SACKBlocks = 2
+		}
+		r.Trace(&ev)
+	}
 	for range 3 { // nobody reads the channel
 		r.Trace(&trace.Event{Kind: trace.StateChange, To: uint8(tcp.SynSent)})
 	}
 	for range keepFirst + keepLast {
 		out(trace.WhyACK, 1)
 	}
-	segments, again, cwnd := r.counts()
-	if segments != 4+keepFirst+keepLast || again != 1 || cwnd != 5000 {
-		t.Errorf("%d segments, %d again, cwnd %d", segments, again, cwnd)
+	sent, cwnd, pacing := r.counts()
+	want := Sent{Segments: 15 + keepFirst + keepLast, Fast: 2, Timeout: 2, Probe: 1, Reordering: 1, Other: 3, Needless: 2, WithSACK: 3}
+	if sent != want || sent.Again() != 9 || cwnd != 5000 || pacing != 70 {
+		t.Errorf("%+v, want %+v; cwnd %d, pacing %d", sent, want, cwnd, pacing)
+	}
+	sum := want
+	if sum.add(&want); sum.Again() != 18 || sum.Segments != 2*want.Segments || sum.Needless != 4 || sum.WithSACK != 6 {
+		t.Errorf("the sum of two is %+v", sum)
 	}
 	if len(r.first) != keepFirst || r.last.Cap() != keepLast || !r.has(tcp.SynSent) || r.has(tcp.Established) {
 		t.Errorf("%d first events, the last %d", len(r.first), r.last.Cap())

@@ -65,6 +65,11 @@ func newNetwork(o *Options) (*network, error) {
 		} else {
 			n.b = h
 		}
+		if o.Congestion != "" {
+			if err := h.SetSysctl("net.ipv4.tcp_congestion_control", o.Congestion); err != nil {
+				return nil, errors.Join(err, n.close())
+			}
+		}
 		if _, err := h.Attach(devices[i], prefixes[i]); err != nil {
 			return nil, errors.Join(err, n.close())
 		}
