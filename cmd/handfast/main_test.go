@@ -129,6 +129,7 @@ func TestErrors(t *testing.T) {
 		{"demo --delay 2h", 2, "allowed is 0 to 1h"},
 		{"demo --reorder 1%,down", 2, "--reorder"},
 		{"demo --mtu 100", 2, "allowed are 576 to 65535"},
+		{"demo --congestion vegas", 2, `--congestion "vegas": there are reno, cubic, bbr`},
 		{"demo --ipv6 --mtu 1000", 2, "allowed are 1280 to 65535"},
 		{"demo --keep -o x", 2, "exclude each other"},
 		{"demo -o some.txt some.txt", 2, "the file to be sent"},
@@ -177,7 +178,7 @@ var fast = []string{"demo", "--rate", "0", "--delay", "1ms", "--loss", "0"}
 
 // --json prints an object per line, and last the result.
 func TestJSON(t *testing.T) {
-	for _, flags := range [][]string{nil, {"--ipv6"}, {"--loss", "2%"}, {"--reorder", "2% 1ms-3ms"}, {"--mtu", "1280", "--seed", "9"}} {
+	for _, flags := range [][]string{nil, {"--ipv6"}, {"--loss", "2%"}, {"--reorder", "2% 1ms-3ms"}, {"--mtu", "1280", "--seed", "9"}, {"--congestion", "bbr"}} {
 		p := newPlace(t)
 		file, hash := p.file("some.bin", 200_000)
 		code, out, errs := p.run(append(append([]string{}, append(fast, "--json", "--pcap", "x.pcapng", file)...), flags...)...)
