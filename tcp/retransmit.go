@@ -81,24 +81,28 @@ func (c *TCB) emitTailProbe(now mono.Time, seg *Segment) bool {
 	}
 	t := &c.out.tail
 	avail := c.sndEnd().Sub(c.snd.NXT)
-	mss := int(c.effMSS())
+	c.segOptions(now, &seg.Opts)
+	mss := min(int(c.effMSS()), c.cutSize(seg)) // SACK blocks leave room for less
 	if n := min(avail, mss); n > 0 && c.usable() >= n {
-		c.segOptions(now, &seg.Opts)
-		n = c.snd.queue.span(c.snd.NXT, min(n, c.cutSize(seg)))
+		n = c.snd.queue.span(c.snd.NXT, n)
 		c.makeData(now, seg, n, false, trace.WhyTailLossProbe)
 		*t = tailProbe{end: c.snd.NXT, active: true, stale: true}
 		c.armRTO(now)
 		return true
 	}
+	seg.Reset()
 	last := &c.out.sent
 	if last.len() == 0 {
 		return false
 	}
 	r := last.r[len(last.r)-1]
 	from := maxSeq(r.start, c.snd.UNA)
-	if data := minSeq(r.end, c.sndEnd()).Sub(from); data > mss {
-		from = from.Add((data - 1) / mss * mss)
+	data := minSeq(r.end, c.sndEnd()).Sub(from)
+	if cut := int(c.effMSS()); data > cut { // as it was cut then
+		k := (data - 1) / cut * cut
+		from, data = from.Add(k), data-k
 	}
+	from = from.Add(max(0, data-mss)) // its end counts
 	*t = tailProbe{end: c.snd.MAX, active: true, resent: true, stale: true}
 	if !c.emitRange(now, seg, from, mss, trace.WhyTailLossProbe) {
 		return false

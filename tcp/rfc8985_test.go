@@ -530,6 +530,15 @@ func TestR8985_7_3_Probe(t *testing.T) {
 		p.WantDeadline("1200ms")
 		p.Drop()
 	})
+	t.Run("the end of the last segment, where SACK blocks leave room for less", func(t *testing.T) {
+		p := quiet(t, tcptest.TailLossProbes, small)
+		p.Write(2000)
+		p.Drop()
+		p.Recv("< . 1001:2001(1000) ack 1")
+		p.Drop()
+		p.WantAt("200ms", "> P. 1013:2001(988) ack 1 <nop,nop,sack 1001:2001>")
+		p.Drop()
+	})
 	t.Run("the last segment, with its FIN", func(t *testing.T) {
 		p := quiet(t, tcptest.TailLossProbes, small)
 		p.Write(1500)
