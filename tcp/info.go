@@ -45,6 +45,11 @@ type Info struct {
 	SegsIn         uint32
 	SegsOut        uint32
 	Retransmits    uint32
+	LostSegments   uint32 // what is taken for lost and not sent again, in segments of SendMSS, rounded up
+	BytesAgain     uint64 // payload in retransmissions, since the connection was last idle, as the next three
+	LostBytes      uint64 // ever taken for lost, also without need
+	DSACKs         uint32 // ACKs that told of a duplicate, RFC 2883
+	Undos          uint32 // reductions of the window that were taken back as needless
 	Backoff        uint8
 	Probes         uint8 // unanswered keepalive probes
 	DupACKs        uint8
@@ -101,6 +106,8 @@ func (c *TCB) outstandingInfo(i *Info) {
 		return
 	}
 	i.SACKed, i.Lost = o.board.sacked, o.board.lost
+	i.LostSegments = (i.Lost + c.effMSS() - 1) / c.effMSS()
+	i.BytesAgain, i.LostBytes, i.DSACKs, i.Undos = o.bytesAgain, o.lost, o.dsacks, o.undos
 	i.Delivered, i.DeliveryRate, i.AppLimited = o.delivered, o.sample.Rate, o.sample.AppLimited
 	i.PacingRate, i.MinRTT = o.pace.rate, o.minRTT
 	i.ReorderWindow, i.Reordering = c.reoWindow(), o.rack.reordering

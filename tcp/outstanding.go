@@ -29,6 +29,9 @@ type outstanding struct {
 	firstSent   mono.Time // departure of the packet that the last sample was from
 	appLimited  uint64    // delivered will be this when what was sent while the program was the limit has arrived; 0: it is not
 	lostBefore  uint64    // lost at the last sample
+	bytesAgain  uint64    // payload in retransmissions
+	dsacks      uint32    // reports of duplicates
+	undos       uint32    // reductions taken back
 	grounds     trace.Why // on which losses are looked for
 	lostWhy     trace.Why // on which the last one was found
 	small       Seq       // end of the last segment that was not full, RFC 9293 §3.7.4

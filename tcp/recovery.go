@@ -118,6 +118,7 @@ func (c *TCB) leaveRecovery(now mono.Time) {
 // 4015 §3.2. What was marked lost is on its way.
 func (c *TCB) undoReduction(now mono.Time) {
 	o := c.out
+	o.undos++
 	o.board.forgetLost()
 	o.rack.judged = c.snd.UNA
 	if c.has(fRecovery) && c.has(fSACK) {

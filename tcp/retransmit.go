@@ -151,6 +151,7 @@ func (c *TCB) emitRange(now mono.Time, seg *Segment, from Seq, n int, why trace.
 	c.departed(now, from, end, seg.size(n), true)
 	c.noteResent(now, uint32(end-from))
 	c.snd.NXT = maxSeq(c.snd.NXT, end)
+	c.out.bytesAgain += uint64(n)
 	c.retransmits += max(1, (uint32(n)+uint32(mss)-1)/uint32(mss))
 	c.lastSnd = now
 	c.urgentPointer(seg)

@@ -69,6 +69,7 @@ func (c *TCB) duplicateSACK(b [2]Seq) {
 		return // neither outstanding nor sent within the last window
 	}
 	o.news.dsack = true
+	o.dsacks++
 	o.tail.dsack = o.tail.dsack || o.tail.active && b[1] == o.tail.end
 	if o.undo.from.Less(b[1]) { // else it was the network that made a copy
 		o.undo.unneeded(uint32(b[1] - b[0]))

@@ -190,3 +190,25 @@ func TestTraceBlocksAndRates(t *testing.T) {
 		t.Errorf("no delivery rate after an ACK: %+v", last)
 	}
 }
+
+// Info counts what was lost, sent again, reported as a duplicate and taken back.
+func TestInfoOfLoss(t *testing.T) {
+	p, _ := diaried(t)
+	spread(p, 8, "0s")
+	p.At("100ms")
+	p.Recv(sackLine(0, 3, 8)) // three are late
+	p.Drop()
+	i := p.Info()
+	if i.BytesAgain != 3000 || i.Retransmits != 3 || i.LostBytes != 3000 || i.Lost != 0 || i.SACKed != 5000 || i.DSACKs != 0 {
+		t.Errorf("in recovery: %d bytes and %d segments again, %d lost, %d of them still, %d SACKed, %d D-SACKs",
+			i.BytesAgain, i.Retransmits, i.LostBytes, i.Lost, i.SACKed, i.DSACKs)
+	}
+	p.Recv(sackLine(8))
+	p.Recv(sackLine(8, 0, 1))
+	p.Recv(sackLine(8, 1, 2))
+	p.Recv(sackLine(8, 2, 3))
+	p.Drop()
+	if i = p.Info(); i.DSACKs != 3 || i.Undos != 1 || i.BytesAgain != 3000 {
+		t.Errorf("after reports of all three: %d D-SACKs, %d undone, %d bytes again", i.DSACKs, i.Undos, i.BytesAgain)
+	}
+}
