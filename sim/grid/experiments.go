@@ -2,7 +2,6 @@ package grid
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -41,9 +40,6 @@ func besideRows() []Row {
 		{"bbr", "cubic", Path{Rate: 100_000_000, RTT: 20 * time.Millisecond, Queue: 100}},
 		{"bbr", "cubic", Path{Rate: 100_000_000, RTT: 20 * time.Millisecond, Queue: 400}},
 	} {
-		if !known(r.a) || !known(r.b) {
-			continue
-		}
 		rows = append(rows, Row{Section: "two flows each, last 60 of 120 s, 5 seeds", Name: r.a + " " + r.b + " " + r.p.String(),
 			measure: func() (string, error) {
 				s, err := Beside(r.a, r.b, r.p, 5)
@@ -52,8 +48,6 @@ func besideRows() []Row {
 	}
 	return rows
 }
-
-func known(algorithm string) bool { return slices.Contains(Algorithms(), algorithm) }
 
 // tenths rounds for the table.
 func tenths(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
