@@ -66,7 +66,7 @@ var knobs = [...]knob{
 			}
 			c.NotSentLowat = uint32(v)
 		}),
-	{name: "net.ipv4.tcp_mem", effect: EffectAtOnce, least: minMemoryBytes / memoryPage, most: maxMemoryBytes / memoryPage / 2, unit: "pages of 4096 octets",
+	{name: "net.ipv4.tcp_mem", effect: EffectAtOnce, least: minMemoryBytes / memoryPage, most: mostInt, unit: "pages of 4096 octets",
 		initially: initialMemory(), help: "what the queues of all connections keep alive: below the first there is room again, above the second buffers grow no more, above the third what can come again is dropped",
 		get: func(e *Engine) string { return pages(e.memory.Levels()) },
 		set: func(e *Engine, k *knob, value string) bool {
