@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"strings"
+	"time"
 
 	"github.com/handfast/handfast/cc"
 	"github.com/handfast/handfast/tcp"
@@ -39,7 +40,14 @@ var knobs = [...]knob{
 	{"ecn", func(g *generator, c *tcp.Config) { c.ECN = tcp.ECN(g.IntN(int(tcp.ECNAccurateAccept) + 1)) }, func(c *tcp.Config) any { return c.ECN }},
 	{"noecnfallback", func(g *generator, c *tcp.Config) { c.NoECNFallback = g.oneIn(3) }, func(c *tcp.Config) any { return c.NoECNFallback }},
 	{"fastopen", func(g *generator, c *tcp.Config) { c.FastOpen = fastOpenModes[g.IntN(len(fastOpenModes))] }, func(c *tcp.Config) any { return c.FastOpen }},
+	{"mtuprobing", func(g *generator, c *tcp.Config) { c.MTUProbing = probings[g.IntN(len(probings))] }, func(c *tcp.Config) any { return c.MTUProbing }},
+	{"basemss", func(g *generator, c *tcp.Config) { c.BaseMSS = uint16(g.number(48, 4000)) }, func(c *tcp.Config) any { return c.BaseMSS }},
+	{"probethreshold", func(g *generator, c *tcp.Config) { c.ProbeThreshold = uint16(g.number(1, 64)) }, func(c *tcp.Config) any { return c.ProbeThreshold }},
+	{"probeinterval", func(g *generator, c *tcp.Config) { c.ProbeInterval = g.between(time.Second, 10*time.Minute) }, func(c *tcp.Config) any { return c.ProbeInterval }},
 }
+
+// probings are those with which a black hole is survived.
+var probings = [...]tcp.MTUProbing{tcp.MTUProbingBlackHole, tcp.MTUProbingBlackHole, tcp.MTUProbingAlways}
 
 // fastOpenModes: nothing, what is usual, every listener, without cookies.
 var fastOpenModes = [...]tcp.FastOpenMode{0, 3, 0x403, 0x607}

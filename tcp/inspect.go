@@ -80,6 +80,9 @@ func (c *TCB) Check(now mono.Time) error {
 	if err := c.checkSendQueue(); err != nil {
 		return err
 	}
+	if p := c.path; p != nil && p.search && (p.low != s.MSS || p.low > p.high || p.high > p.most || p.probe > p.most || p.low >= p.most) {
+		return fmt.Errorf("tcp: MSS %d, the search is from %d to %d of %d, with a probe of %d", s.MSS, p.low, p.high, p.most, p.probe)
+	}
 	return c.checkReceiveQueues()
 }
 

@@ -298,7 +298,7 @@ func (c *TCB) beginSearch() {
 // same path; done says that its search is over, so that there is no need to
 // search again before until. A connection that knows better ignores it.
 func (c *TCB) PathFound(mss uint16, until mono.Time) {
-	if c.cfg == nil || c.cfg.MTUProbing == MTUProbingOff || c.LargestArrived() > mss || c.path != nil {
+	if !c.state.synchronized() || c.cfg.MTUProbing == MTUProbingOff || c.LargestArrived() > mss || c.path != nil {
 		return
 	}
 	if mss = max(mss, c.floorMSS()); mss < c.snd.MSS {

@@ -126,7 +126,7 @@ func (x *chaos) call() {
 	case 10:
 		c.SetNoDelay(x.byte()%2 == 0)
 	case 11:
-		c.PathMTU(x.now, 65535, uint16(200+x.byte()*5))
+		x.path()
 	case 12:
 		c.SetKeepalive(x.now, x.byte()%2 == 0, time.Duration(x.byte())*time.Second, time.Second, 3)
 	case 13:
@@ -139,6 +139,26 @@ func (x *chaos) call() {
 		}
 	case 15:
 		c.ICMPError(x.now, ReasonUnreachable, x.byte()%2 == 0, x.near(c.snd.UNA))
+	}
+}
+
+// path is what is heard of the path, and from whom.
+func (x *chaos) path() {
+	c, size := &x.c, uint16(20+x.byte()*6)
+	switch b := x.byte() % 8; b {
+	case 0, 1:
+		c.PathMTU(x.now, uint16(20+x.byte()*37), size)
+	case 2, 3, 4:
+		if seq := x.near(c.snd.UNA); c.Outstanding(seq) {
+			c.PacketTooBig(x.now, seq, size, 512)
+		}
+	case 5:
+		c.PathFound(size, x.now.Add(time.Duration(x.byte())*time.Second))
+	case 6:
+		c.PathLost(x.now)
+	case 7:
+		c.TakeTooBig()
+		c.SearchResult()
 	}
 }
 
@@ -159,7 +179,7 @@ func (x *chaos) step() {
 	x.c.Advance(x.now)
 	var s Segment
 	for i := 0; x.c.Emit(x.now, &s, 65000); i++ {
-		if s.Flags&(wire.FlagSYN|wire.FlagRST) == 0 && s.Opts.Len()+min(s.Data.Len(), max(int(s.MSSCut), 1)) > int(x.c.snd.MSS)+40 {
+		if n := s.size(s.Data.Len()); s.Flags&(wire.FlagSYN|wire.FlagRST) == 0 && n > max(x.c.snd.MSS, 41) && (s.MSSCut > 0 || x.c.path == nil || n != x.c.path.probe) {
 			x.fatalf("%v is too large for MSS %d", &s, x.c.snd.MSS)
 		}
 		s.Data.Release()
@@ -195,6 +215,7 @@ func (x *chaos) run() {
 	if x.byte()%2 == 0 { // so little that every level is reached
 		x.cfg.Memory = NewMemory(pkt.NewBudget(200_000))
 	}
+	x.cfg.MTUProbing = MTUProbing(x.byte() % 3)
 	x.c.Open(x.now, x.cfg, &Params{ID: 1, ISS: 1<<32 - 2000, MSS: 1460})
 	for x.pos < len(x.script) && x.c.state != Closed {
 		x.step()

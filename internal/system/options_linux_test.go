@@ -125,7 +125,7 @@ func TestSmallMTU(t *testing.T) {
 	for _, x := range []struct {
 		mtu int
 		v6  bool
-	}{{128, false}, {576, false}, {1280, false}, {1280, true}, {9000, true}, {65535, false}, {65535, true}} {
+	}{{68, false}, {128, false}, {576, false}, {1280, false}, {1280, true}, {9000, true}, {65535, false}, {65535, true}} {
 		t.Run(fmt.Sprintf("%d/%s", x.mtu, family(x.v6)), func(t *testing.T) {
 			for _, plain := range []bool{false, true} {
 				l := newLab4(t, setup{mtu: x.mtu, noOffload: plain}, x.v6, x.mtu < 1280)
