@@ -2,6 +2,7 @@ package handfast
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/handfast/handfast/engine"
+	"github.com/handfast/handfast/ip"
 	"github.com/handfast/handfast/link"
 	"github.com/handfast/handfast/pkt"
 )
@@ -17,6 +19,7 @@ import (
 type Interface struct {
 	s    *shard
 	id   int
+	mtu  atomic.Int32
 	dev  link.Device
 	q    link.Queue
 	caps link.Caps
@@ -38,7 +41,38 @@ type Interface struct {
 func (i *Interface) ID() int { return i.id }
 
 // MTU returns the device's MTU in bytes.
-func (i *Interface) MTU() int { return i.caps.MTU }
+func (i *Interface) MTU() int { return int(i.mtu.Load()) }
+
+// SetMTU tells that the device's MTU has become mtu bytes, 68 to 65535, and 1280
+// at least if the interface has an IPv6 address: a device does not say so by
+// itself. Connections follow before they next send, upwards as far as their
+// peers take more. The error is a *net.OpError; it wraps net.ErrClosed after
+// Detach. SetMTU does not block.
+func (i *Interface) SetMTU(mtu int) error {
+	s := i.s
+	s.mu.Lock()
+	err := net.ErrClosed
+	if !i.gone {
+		err = i.setMTU(mtu)
+	}
+	s.unlock(s.h.now())
+	if err != nil {
+		return &net.OpError{Op: "set", Net: "ip", Err: err}
+	}
+	return nil
+}
+
+// setMTU is SetMTU with the shard's lock held.
+func (i *Interface) setMTU(mtu int) error {
+	if mtu < ip.MinMTU4 || mtu > ip.MaxDatagram {
+		return fmt.Errorf("an MTU is %d to %d bytes, not %d (RFC 791 §3.2)", ip.MinMTU4, ip.MaxDatagram, mtu)
+	}
+	if err := i.s.e.SetMTU(i.id, mtu); err != nil {
+		return err
+	}
+	i.mtu.Store(int32(mtu))
+	return nil
+}
 
 // Errors returns how many writes to the device failed.
 func (i *Interface) Errors() uint64 { return i.errors.Load() }
@@ -57,7 +91,7 @@ func (s *shard) attach(dev link.Device, caps link.Caps, addrs []netip.Prefix) (*
 	}
 	ei := s.e.AddInterface(engine.Interface{Name: "if" + strconv.Itoa(len(s.ifaces)), MTU: caps.MTU,
 		MaxGSO: maxGSO(caps), TxChecksum: true})
-	i.caps.MTU = ei.MTU
+	i.mtu.Store(int32(ei.MTU))
 	i.id = ei.ID
 	// A new slice: flush walks the old one without the lock.
 	s.ifaces = append(append([]*Interface(nil), s.ifaces...), i)

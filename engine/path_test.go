@@ -20,6 +20,7 @@ type way struct {
 	got    uint32
 	later  map[uint32]uint32 // out of order: sequence number and length
 	sizes  map[int]int       // how many packets of a size were sent
+	lose   func(size int) bool
 }
 
 func newWay(p *peer, c *Conn, passes int) *way {
@@ -41,6 +42,9 @@ func (w *way) round() int {
 			if w.told > 0 {
 				h.Inject(icmp4(wire.ICMPv4Unreachable, wire.UnreachFragNeeded, uint32(w.told), s.Raw))
 			}
+			continue
+		}
+		if w.lose != nil && w.lose(size) {
 			continue
 		}
 		if len(g.Data) == 0 || int32(g.SEQ-w.got) < 0 && int32(g.SEQ+uint32(len(g.Data))-w.got) <= 0 {
@@ -384,66 +388,75 @@ func TestWakeEndsRecords(t *testing.T) {
 	}
 }
 
-// pathEffects are the settings of the search for the path's MTU.
-func pathEffects() []effect {
-	through := func(t *testing.T, passes, n int, settings ...string) tcp.Info {
-		t.Helper()
-		h := rig(t, settings...)
-		p, c := dialPeer(t, h, netip.AddrPort{}, at(them4, 80))
-		newWay(p, c, passes).transfer(n)
-		return h.Info(c)
+// Super-segments that were cut for an MTU which has fallen since, and got lost:
+// what is sent again is cut for the new one.
+func TestSetMTUWithSuperSegments(t *testing.T) {
+	p := newPair(t, Config{}, 65535)
+	l, err := p.b.Listen(p.now.now, &ListenConfig{Local: at(them4, 80)})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return []effect{
-		{"net.ipv4.tcp_mtu_probing net.ipv4.tcp_base_mss", func(t *testing.T) {
-			for _, x := range []struct {
-				probing, base string
-				mtu           uint32
-			}{{"1", "1024", 1500}, {"2", "1024", 1064}, {"2", "700", 740}} {
-				i := through(t, 1500, 1000, "tcp_mtu_probing="+x.probing, "tcp_base_mss="+x.base)
-				if i.PathMTU != x.mtu {
-					t.Errorf("%+v: packets of %d bytes at first", x, i.PathMTU)
-				}
+	c, _ := p.connect(t, l)
+	p.write(p.a, c, 14_000)
+	for _, q := range p.batch[:p.a.Output(p.now.now, p.batch[:])] {
+		if q.GSOSize == 0 {
+			t.Errorf("a packet of %d bytes, want super-segments", q.Len())
+		}
+		q.Release()
+	}
+	if err := p.a.SetMTU(c.Interface(), 700); err != nil {
+		t.Fatal(err)
+	}
+	again := 0
+	for range 6 {
+		p.now.now = p.a.Deadline()
+		p.a.Advance(p.now.now)
+		for _, q := range p.batch[:p.a.Output(p.now.now, p.batch[:])] {
+			again++
+			n := q.Len()
+			if q.GSOSize > 0 {
+				n = len(q.Head) + int(q.GSOSize)
 			}
-			h := rig(t, "tcp_mtu_probing=0")
-			_, c := dialPeer(t, h, netip.AddrPort{}, at(them4, 80))
-			h.Write(c, make([]byte, 3000))
-			h.Advance(time.Minute)
-			if i := h.Info(c); i.PathMTU != 1500 {
-				t.Errorf("switched off: packets of %d bytes after a minute", i.PathMTU)
+			if n > 700 {
+				t.Errorf("segments of %d bytes over an MTU of 700", n)
 			}
-		}},
-		{"net.ipv4.tcp_mtu_probe_floor", func(t *testing.T) {
-			for floor, mtu := range map[string]uint32{"48": 88, "500": 540} {
-				h := rig(t, "tcp_mtu_probe_floor="+floor)
-				_, c := dialPeer(t, h, netip.AddrPort{}, at(them4, 80))
-				h.Write(c, make([]byte, 3000))
-				h.Advance(10 * time.Minute)
-				if i := h.Info(c); i.PathMTU != mtu {
-					t.Errorf("floor %s: packets of %d bytes when nothing passes", floor, i.PathMTU)
-				}
-			}
-		}},
-		{"net.ipv4.tcp_probe_threshold", func(t *testing.T) {
-			for threshold, least := range map[string]uint32{"8": 1293, "100": 1201} {
-				i := through(t, 1300, 1<<20, "tcp_probe_threshold="+threshold)
-				if i.PathMTU < least || i.PathMTU > 1300 || threshold == "100" && i.PathMTU > 1292 {
-					t.Errorf("threshold %s: packets of %d bytes on a path of 1300", threshold, i.PathMTU)
-				}
-			}
-		}},
-		{"net.ipv4.tcp_probe_interval", func(t *testing.T) {
-			for interval, mtu := range map[string]uint32{"600": 1300, "60": 1500} {
-				h := rig(t, "tcp_probe_interval="+interval)
-				p, c := dialPeer(t, h, netip.AddrPort{}, at(them4, 80))
-				w := newWay(p, c, 1300)
-				w.transfer(1 << 20)
-				w.passes = 1500
-				h.Advance(2 * time.Minute)
-				w.transfer(1 << 20)
-				if i := h.Info(c); i.PathMTU > mtu || i.PathMTU < mtu-8 {
-					t.Errorf("interval %s: packets of %d bytes", interval, i.PathMTU)
-				}
-			}
-		}},
+			q.Release()
+		}
+	}
+	if again == 0 {
+		t.Error("nothing was sent again")
+	}
+}
+
+// A middlebox that takes all options out of what follows the handshake leaves a
+// connection that believes in timestamps and SACK with neither: what is lost is
+// found by timers, and everything arrives.
+func TestOptionsStrippedLater(t *testing.T) {
+	h := newTestHarness(t, HarnessConfig{})
+	p, c := connectTo(t, h, fullOptions())
+	if i := h.Info(c); !i.Timestamps || !i.SACK {
+		t.Fatalf("%+v", i)
+	}
+	w := newWay(p, c, 65535)
+	n := 0
+	w.lose = func(int) bool { n++; return n%50 == 0 }
+	if d := w.transfer(1 << 20); d > 30*time.Second {
+		t.Errorf("1 MB took %v", d)
+	}
+}
+
+// A middlebox that rewrites the MSS option decides how large segments are, within
+// what the link carries and what makes sense at all.
+func TestRewrittenMSS(t *testing.T) {
+	for announced, mtu := range map[uint16]int{500: 540, 1300: 1340, 9000: 1500, 65535: 1500, 1: 88} {
+		h := newTestHarness(t, HarnessConfig{})
+		o := fullOptions()
+		o.MSS = announced
+		p, c := connectTo(t, h, o)
+		w := newWay(p, c, 65535)
+		w.transfer(1 << 15)
+		if w.sizes[mtu] == 0 || int(h.Info(c).PathMTU) != mtu {
+			t.Errorf("an MSS of %d: packets of %d bytes, want %d", announced, h.Info(c).PathMTU, mtu)
+		}
 	}
 }

@@ -208,3 +208,40 @@ func TestPathMTUAllocs(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// What probes have found is told to those who ask, by address, until it expires;
+// it is no limit for those who know better. RFC 4821 §5.2.
+func TestFound(t *testing.T) {
+	m := NewPathMTU(PathMTUConfig{})
+	want := func(now mono.Time, dst wire.Addr, mtu int, again mono.Time) {
+		t.Helper()
+		if got, at, ok := m.Found(now, &dst); got != mtu || at != again || ok != (mtu > 0) {
+			t.Errorf("at %v %d bytes are known to reach %v, again at %v, %v; want %d, %v", now, got, dst, at, ok, mtu, again)
+		}
+	}
+	want(t0, peer4, 0, 0)
+	m.SetFound(t0, &peer4, 1300, t0.Add(time.Minute))
+	want(t0, peer4, 1300, t0.Add(time.Minute))
+	wantPath(t, m, t0, peer4, 1500, true)
+	m.SetFound(t0.Add(time.Minute), &peer4, 1400, 0)
+	want(t0.Add(PathMTUExpiry), peer4, 1400, 0)
+	if !m.Update(t0.Add(PathMTUExpiry), &peer4, 1000, 1500, 1500) {
+		t.Error("a message changes nothing")
+	}
+	m.SetFound(t0.Add(PathMTUExpiry), &peer4, 900, 0)
+	wantPath(t, m, t0.Add(PathMTUExpiry), peer4, 1000, true)
+	end := t0.Add(2 * PathMTUExpiry)
+	want(end-1, peer4, 900, 0)
+	want(end, peer4, 0, 0)
+	if !m.Advance(end) || m.Len() != 0 {
+		t.Errorf("%d paths are remembered, or nobody is told that one may be wider", m.Len())
+	}
+	m.SetFound(end, &peer6, 1400, 0)
+	m.SetFound(end, &peer6, 0, 0)
+	m.SetFound(end, &peer4, 0, 0)
+	want(end, peer6, 0, 0)
+	m.SetFound(end, &peer6, 1400, 0)
+	if m.Advance(end.Add(PathMTUExpiry)) || m.Len() != 0 {
+		t.Error("what probes found was no limit, and ends")
+	}
+}

@@ -211,7 +211,7 @@ func (c *TCB) synFastOpen(seg *Segment) {
 			return
 		}
 	}
-	n := min(int(f.limit)-seg.Opts.Len(), c.snd.queue.len())
+	n := min(int(min(f.limit, c.snd.MSS))-seg.Opts.Len(), c.snd.queue.len())
 	if c.has(fPassive) || n <= 0 || c.snd.urgent || f.cookie.N == 0 && !f.noOption { // an urgent pointer follows on data
 		return
 	}
