@@ -123,14 +123,14 @@ func playSACK(data []byte, noRACK bool) error {
 		for i := range int(in.Opts.NSACK) {
 			v := binary.BigEndian.Uint16(data[3+2*i:])
 			from := c.snd.UNA.Add(int(v>>3)%7000 - 700)
-			n := int(v&7) * 80
+			n := uint32(v&7) * 80
 			switch data[11] >> i & 9 {
 			case 1:
 				n += 1 << 31 // reversed, or half the sequence space long
 			case 8:
 				n++
 			}
-			in.Opts.SACK[i] = [2]uint32{uint32(from), uint32(from.Add(n))}
+			in.Opts.SACK[i] = [2]uint32{uint32(from), uint32(from) + n}
 		}
 		o.ack(&in)
 		c.Arrive(now, &in)
